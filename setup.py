@@ -1,0 +1,32 @@
+"""Packaging of looc_mm; the version bounds are the ones the tests run on."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+version = re.search(r"__version__ = '([^']+)'", (here / 'looc_mm/version.py').read_text()).group(1)
+
+setup(
+    name='looc_mm',
+    version=version,
+    description='Leave-one-out contrastive learning (LooC) on MMEngine and MMPreTrain',
+    long_description=(here / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    packages=find_packages(include=['looc_mm', 'looc_mm.*']),
+    package_data={'looc_mm.datasets': ['*.txt']},
+    python_requires='>=3.10,<3.14',
+    install_requires=[
+        'torch>=2.11,<2.16',
+        'torchvision>=0.26,<0.30',
+        'mmengine>=0.10.7,<0.11',
+        'mmcv-lite>=2.2.0,<2.3',  # mmpretrain imports mmcv but does not declare it; no compiled ops are needed
+        'mmpretrain>=1.2.0,<1.3',
+        'opencv-python>=4.14,<6',
+        'numpy>=2.2,<2.6',
+        'matplotlib>=3.9',
+        'tqdm>=4.66',
+    ],
+    extras_require={'dev': ['pytest>=8', 'ruff>=0.17,<0.18', 'mypy>=2.4,<2.5', 'scikit-learn>=1.6']},
+)
