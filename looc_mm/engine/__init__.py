@@ -1,0 +1,13 @@
+from .amp import AutocastOptimWrapper
+from .checkpoint import PlainCheckpoint, SafeCheckpointHook
+from .hooks import ProgressBar, StopOnNonFiniteLoss
+from .launch import setup_launch
+
+__all__ = [
+    'AutocastOptimWrapper',
+    'PlainCheckpoint',
+    'ProgressBar',
+    'SafeCheckpointHook',
+    'StopOnNonFiniteLoss',
+    'setup_launch',
+]

@@ -1,0 +1,36 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test check
+
+help:
+	@echo 'make demo   install into .venv and run tools/demo.py'
+	@echo 'make test   install into .venv and run every test'
+	@echo 'make check  format, lint, types and the fast tests'
+	@echo 'PYTHON=python3.12 chooses the interpreter that .venv is made with'
+
+demo: .venv/installed
+	$(BIN)/python tools/demo.py
+
+test: .venv/installed-dev
+	$(BIN)/python -m pytest
+
+check: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m 'not slow'
+
+$(BIN)/pip:
+	@echo 'Making .venv with $(PYTHON)'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: setup.py | $(BIN)/pip
+	@echo 'Installing looc_mm into .venv (PyTorch is several GB: minutes, once)'
+	$(BIN)/python -m pip install -e .
+	@touch $@
+
+.venv/installed-dev: setup.py | $(BIN)/pip
+	@echo 'Installing looc_mm and its development tools into .venv (PyTorch is several GB: minutes, once)'
+	$(BIN)/python -m pip install -e '.[dev]'
+	@touch $@

@@ -1,0 +1,17 @@
+"""IN-100 out of an ImageNet folder; 8 processes make the batch of 256."""
+
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=8,
+    persistent_workers=True,
+    pin_memory=True,
+    drop_last=True,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type='IN100',
+        data_root='data/imagenet',
+        split='train',
+        pipeline=[dict(type='LoadCanvas', size=256), dict(type='PackCanvas')],
+    ),
+)

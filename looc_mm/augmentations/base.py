@@ -1,0 +1,137 @@
+"""The contract of an atomic augmentation: ``sample`` draws, ``apply`` obeys.
+
+Shapes
+    B  images in the batch        H, W  height and width in pixels
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Params = dict[str, Tensor]
+#: (height, width) in pixels: one pair for the whole batch, or an int tensor (B, 2) with a pair per image.
+ImageSize = Sequence[int] | Tensor
+
+
+class AtomicAugmentation(ABC):
+    """One X_i of section 2: a random transformation whose every choice is a recorded parameter.
+
+    To add an augmentation, subclass this, give it a ``name``, register it in
+    :data:`looc_mm.registry.AUGMENTATIONS` and name it in a config's list. Its view, projection head,
+    queue and logged figures follow from there.
+
+    Attributes:
+        name: The name of the augmentation and, if it owns one, of its embedding space.
+        owns_space: Whether the augmentation gets an embedding space of its own. Crop, flip and blur don't.
+    """
+
+    name: str
+    owns_space: bool = True
+
+    @abstractmethod
+    def sample(self, batch_size: int, generator: torch.Generator | None, image_size: ImageSize) -> Params:
+        """Draw x_i ~ X_i for every image: all randomness is here, the coin flip too.
+
+        Two draws with the same effect should have the same parameters (say, factor 1 where the coin says
+        "leave the image alone"), because false negatives are found by comparing parameters.
+
+        Args:
+            batch_size: B, the number of images.
+            generator: Source of every draw; None is torch's global one.
+            image_size: Size of the images that :meth:`apply` stands for, a pair or (B, 2).
+
+        Returns:
+            Tensors on the CPU, each with leading dimension B.
+        """
+
+    @abstractmethod
+    def apply(self, images: Tensor, params: Params) -> Tensor:
+        """Transform images by given parameters; draws nothing and changes neither argument.
+
+        Args:
+            images: (B, 3, H, W) float RGB in [0, 1].
+            params: What :meth:`sample` gave.
+
+        Returns:
+            (B, 3, H', W') float RGB in [0, 1].
+        """
+
+    def output_size(self, image_size: ImageSize) -> ImageSize:
+        """Size of the images that leave :meth:`apply`, given the size of those that enter."""
+        return image_size
+
+    def __repr__(self) -> str:
+        """Name the type and its settings."""
+        settings = ', '.join(f'{key}={value}' for key, value in vars(self).items())
+        return f'{type(self).__name__}({settings})'
+
+
+class GeometricAugmentation(AtomicAugmentation):
+    """An augmentation that is a 3x3 matrix per image.
+
+    Neighbours of this kind in a pipeline's list are fused: their matrices are multiplied and each view
+    is interpolated once, however many there are.
+    """
+
+    @abstractmethod
+    def matrix(self, params: Params) -> Tensor:
+        """Where each output point comes from.
+
+        Args:
+            params: What :meth:`sample` gave.
+
+        Returns:
+            (B, 3, 3) float: takes homogeneous output coordinates to input coordinates, both in [-1, 1]
+            from edge to edge, x to the right and y down.
+        """
+
+    def apply(self, images: Tensor, params: Params) -> Tensor:
+        """Sample the images by :meth:`matrix`; see :meth:`AtomicAugmentation.apply`."""
+        height, width = self.output_size(images.shape[-2:])
+        return warp(images, self.matrix(params), (int(height), int(width)))
+
+
+def warp(images: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
+    """Sample images bilinearly at the points that a matrix gives.
+
+    Args:
+        images: (B, 3, H, W) float.
+        matrix: (B, 3, 3), output to input coordinates in [-1, 1].
+        size: (h, w) of the output in pixels.
+
+    Returns:
+        (B, 3, h, w); beyond the border the edge pixel is repeated.
+    """
+    theta = matrix[:, :2].to(images.device, images.dtype, non_blocking=True)
+    grid = F.affine_grid(theta, [len(images), 3, *size], align_corners=False)
+    return F.grid_sample(images, grid, mode='bilinear', padding_mode='border', align_corners=False)
+
+
+def uniform(size: Sequence[int], bounds: Sequence[float], generator: torch.Generator | None) -> Tensor:
+    """Independent draws from U(low, high) of the given shape, ``bounds`` being (low, high)."""
+    low, high = bounds
+    return torch.rand(*size, generator=generator) * (high - low) + low
+
+
+def coin(batch_size: int, prob: float, generator: torch.Generator | None) -> Tensor:
+    """(B,) bool, True with probability ``prob``."""
+    return torch.rand(batch_size, generator=generator) < prob
+
+
+def size_per_image(image_size: ImageSize, batch_size: int) -> Tensor:
+    """(B, 2) int64 heights and widths from a pair or from a tensor that already is one row per image."""
+    return torch.as_tensor(image_size).to('cpu', torch.int64).expand(batch_size, 2)
+
+
+def check_probability(owner: object, prob: float) -> float:
+    """Return ``prob``.
+
+    Raises:
+        ValueError: If it is not in [0, 1].
+    """
+    if not 0 <= prob <= 1:
+        raise ValueError(f'{type(owner).__name__} got prob={prob}; a probability lies in [0, 1].')
+    return prob

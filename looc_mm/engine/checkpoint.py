@@ -1,0 +1,134 @@
+"""Checkpoints that hold plain values only, and that an interrupted run leaves whole."""
+
+import os
+from collections import Counter, OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.logging import HistoryBuffer
+from mmengine.runner import Runner
+
+from looc_mm.registry import HOOKS
+
+_PLAIN_TYPES = (str, bytes, bool, int, float, complex, type(None), torch.Size, torch.dtype, torch.device)
+
+
+class _NotPlainError(TypeError):
+    """Raised for a value that ``torch.load(weights_only=True)`` would refuse."""
+
+
+def _plain(value: Any) -> Any:
+    """Copies a value with NumPy turned into Python and torch; entries of a dict that cannot be are left out.
+
+    Raises:
+        _NotPlainError: If the value is none of number, string, tensor, array or a container of those.
+    """
+    if isinstance(value, torch.Tensor) or type(value) in _PLAIN_TYPES:
+        return value
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, np.ndarray) and value.dtype.kind in 'biufc':
+        return torch.from_numpy(value.copy())
+    if isinstance(value, dict):
+        plain = {}
+        for key, entry in value.items():
+            try:
+                plain[_plain(key)] = _plain(entry)
+            except _NotPlainError:
+                continue
+        return type(value)(plain) if type(value) in (OrderedDict, Counter) else plain
+    for container in (list, tuple, set):
+        if isinstance(value, container):
+            return container(_plain(entry) for entry in value)
+    raise _NotPlainError(f'{type(value).__name__} is not plain')
+
+
+@HOOKS.register_module()
+class PlainCheckpoint(Hook):
+    """Writes checkpoints that ``torch.load(weights_only=True)``, PyTorch's default, can read.
+
+    MMEngine pickles its message hub's ``HistoryBuffer`` objects, so that its own files need the unsafe loader to
+    resume. Here a buffer is stored as ``dict(values=Tensor (N,), counts=Tensor (N,))`` and made into a buffer again
+    on loading; NumPy values become Python's and torch's, and what remains that is not plain is left out.
+    """
+
+    priority = 'LOWEST'  # the last word: other hooks (an EMA, say) add to the checkpoint too
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Makes the checkpoint plain, in place.
+
+        Args:
+            runner: The runner of the training process.
+            checkpoint: What is about to be written.
+        """
+        scalars = checkpoint['message_hub']['log_scalars']
+        for name, history in scalars.items():
+            scalars[name] = dict(zip(('values', 'counts'), history.data, strict=True))
+        # Weights are tensors already, and their dict carries version metadata.
+        others = {key: checkpoint.pop(key) for key in list(checkpoint) if not key.endswith('state_dict')}
+        checkpoint.update(_plain(others))
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Makes history buffers of the stored histories, in place; other files pass unchanged.
+
+        Args:
+            runner: The runner of the training process.
+            checkpoint: What was read.
+        """
+        scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
+        for name, history in scalars.items():
+            if isinstance(history, dict):
+                # A run resumes with its checkpoint on the GPU; a history's place is the CPU.
+                scalars[name] = HistoryBuffer(history['values'].cpu().numpy(), history['counts'].cpu().numpy())
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """A ``CheckpointHook`` whose folder always holds a whole checkpoint, whenever the run is cut off.
+
+    A checkpoint is written as ``unfinished.pth`` and takes its name when it is complete; ``last_checkpoint`` names it
+    only then, and only then are the oldest beyond ``max_keep_ckpts`` deleted. For local folders. Arguments are those
+    of :class:`mmengine.hooks.CheckpointHook`; its ``save_best`` files are written MMEngine's way.
+    """
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = os.path.join(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        outdated = []
+        if self.max_keep_ckpts > 0:
+            steps = [kept for kept in self.keep_ckpt_ids if kept != step] + [step]
+            outdated = steps[: -self.max_keep_ckpts]
+            self.keep_ckpt_ids.clear()
+            self.keep_ckpt_ids.extend(steps[-self.max_keep_ckpts :])
+            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+
+        runner.save_checkpoint(
+            self.out_dir,
+            'unfinished.pth',
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            **self.args,
+        )
+        if not is_main_process():
+            return
+        _rename(Path(self.out_dir, 'unfinished.pth'), Path(self.last_ckpt))
+        pointer = Path(runner.work_dir, 'last_checkpoint')
+        unfinished = pointer.with_suffix('.unfinished')
+        unfinished.write_text(self.last_ckpt)
+        _rename(unfinished, pointer)
+        for kept in outdated:
+            Path(self.out_dir, self.filename_tmpl.format(kept)).unlink(missing_ok=True)
+
+
+def _rename(unfinished: Path, final: Path) -> None:
+    """Gives a written file its name, after its content has reached the disk."""
+    with unfinished.open('rb+') as file:
+        os.fsync(file.fileno())
+    unfinished.replace(final)

@@ -1,0 +1,48 @@
+"""Starting a run on GPUs or on CPU, in one process or many."""
+
+import os
+
+import torch
+from mmengine.config import Config
+
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+
+def setup_launch(cfg: Config, launcher: str) -> None:
+    """Prepares the config, and without a GPU the process group too, for ``Runner.from_cfg``.
+
+    On GPUs MMEngine starts NCCL itself. On CPU it would still look for a CUDA device, so gloo is started here, and
+    the model is wrapped without device ids; every process then keeps to one torch thread unless
+    ``OMP_NUM_THREADS`` is set. A ``model_wrapper_cfg`` in the config takes precedence.
+
+    Args:
+        cfg: The config; changed in place.
+        launcher: One of ``LAUNCHERS``; 'none' is a single process.
+
+    Raises:
+        ValueError: If the launcher is unknown, is not available without a GPU, or did not start this process.
+    """
+    if launcher not in LAUNCHERS:
+        raise ValueError(f'launcher must be one of {LAUNCHERS}, got {launcher!r}')
+    cfg.launcher = launcher
+    if launcher == 'none':
+        return
+    if launcher == 'pytorch' and 'RANK' not in os.environ:
+        raise ValueError(
+            "launcher 'pytorch' needs torchrun's environment (RANK is not set): start with "
+            'tools/dist_train.sh CONFIG NPROC, or use --launcher none for one process'
+        )
+
+    wrapper = dict(type='MMDistributedDataParallel', broadcast_buffers=False, find_unused_parameters=False)
+    if not torch.cuda.is_available():
+        if launcher != 'pytorch':
+            raise ValueError(
+                f"without a CUDA device the launcher must be 'none' or 'pytorch' (tools/dist_train.sh), "
+                f'got {launcher!r}'
+            )
+        wrapper['device_ids'] = None
+        cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
+        if 'OMP_NUM_THREADS' not in os.environ:
+            torch.set_num_threads(1)
+        torch.distributed.init_process_group('gloo')
+    cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {})

@@ -1,0 +1,118 @@
+"""Frozen features of a whole dataset, in the dataset's order.
+
+Shapes: N samples of the dataset, B of one batch, A angles per image (1, or 4 when all are asked for), C feature width.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from mmengine.dist import all_gather, is_main_process
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+
+@dataclass
+class Features:
+    """Features and what they can be probed for.
+
+    Attributes:
+        x: Features, (N * A, C) float32; the A angles of one image are neighbours.
+        labels: Label name to (N * A,) int64.
+    """
+
+    x: Tensor
+    labels: dict[str, Tensor]
+
+    def to(self, device: torch.device | str) -> 'Features':
+        """Copy to a device."""
+        return Features(self.x.to(device), {key: label.to(device) for key, label in self.labels.items()})
+
+
+@torch.no_grad()
+def extract_features(
+    model: nn.Module,
+    dataloader: DataLoader,
+    spaces: Sequence[str] | None = None,
+    rotate: str | None = None,
+    seed: int = 0,
+    amp: bool = False,
+) -> Features:
+    """Run the frozen model over a dataset once; every process does its share and gets the whole result.
+
+    The result does not depend on the number of processes, bit by bit, and not on the batch size but for rounding.
+
+    Args:
+        model: Has ``data_preprocessor(batch, False)`` and ``extract_feat(images, spaces)``, as `MultiHeadMoCo` has.
+        dataloader: Gives ``inputs`` and ``labels``; in the dataset's order (`DefaultSampler` with ``shuffle=False``).
+        spaces: None for V, the pooled backbone; else the spaces whose embeddings are concatenated.
+        rotate: None; 'random' for one of 0, 90, 180, 270 degrees per image; 'all' for the four of them. With either,
+            images must be square and the label ``rotation`` counts the counter-clockwise quarter turns.
+        seed: Of the random angles, which belong to the samples.
+        amp: Whether the forward pass runs under autocast.
+
+    Returns:
+        Features on the CPU.
+
+    Raises:
+        ValueError: ``rotate`` is none of the three, or the dataloader skips or reorders samples.
+    """
+    n = len(dataloader.dataset)  # type: ignore[arg-type]
+    angles = _angles(n, rotate, seed)  # (N, A)
+    full = torch.arange(dataloader.batch_size)  # type: ignore[arg-type]
+    was_training = model.training
+    model.eval()
+
+    rows: list[Tensor] = []
+    x: list[Tensor] = []
+    labels: dict[str, list[Tensor]] = defaultdict(list)
+    batches = zip(dataloader.batch_sampler, dataloader, strict=True)  # type: ignore[arg-type]
+    progress = tqdm(
+        batches, 'features', total=len(dataloader), leave=False, disable=None if is_main_process() else True
+    )
+    for indices, batch in progress:
+        rows.append(torch.tensor(indices))
+        # A smaller last batch picks other kernels, which round differently: fill it up with its last image.
+        fill = full.clamp(max=len(indices) - 1)
+        images = model.data_preprocessor(batch, False)['inputs'][fill]  # type: ignore[operator]  # (B, 3, h, w)
+        with torch.autocast(images.device.type, enabled=amp):
+            views = [
+                model.extract_feat(_turn(images, turns), spaces)  # type: ignore[operator]
+                for turns in angles[rows[-1][fill]].unbind(1)
+            ]
+        x.append(torch.stack(views, dim=1)[: len(indices)].float().cpu())  # (B, A, C)
+        for key, label in batch['labels'].items():
+            labels[key].append(label.cpu())
+    model.train(was_training)
+
+    def in_order(parts: list[Tensor]) -> Tensor:
+        """Undo the sampler's dealing: rank r of W had samples r, r + W, ..., and the last round is padded."""
+        return torch.stack(all_gather(torch.cat(parts)), dim=1).flatten(0, 1)[:n]
+
+    if not torch.equal(in_order(rows), torch.arange(n)):
+        raise ValueError(
+            f'The dataloader does not give the {n} samples of its dataset in order; '
+            "use sampler=dict(type='DefaultSampler', shuffle=False) and drop_last=False."
+        )
+    in_order_labels = {key: in_order(parts).repeat_interleave(angles.shape[1]) for key, parts in labels.items()}
+    if rotate is not None:
+        in_order_labels['rotation'] = angles.flatten()
+    return Features(in_order(x).flatten(0, 1), in_order_labels)
+
+
+def _angles(n: int, rotate: str | None, seed: int) -> Tensor:
+    """Quarter turns of every view of every sample, (N, A)."""
+    if rotate is None:
+        return torch.zeros(n, 1, dtype=torch.int64)
+    if rotate == 'random':
+        return torch.randint(4, (n, 1), generator=torch.Generator().manual_seed(seed))
+    if rotate == 'all':
+        return torch.arange(4).expand(n, 4)
+    raise ValueError(f"rotate is None, 'random' or 'all', got {rotate!r}.")
+
+
+def _turn(images: Tensor, turns: Tensor) -> Tensor:
+    """Turn every image of (B, 3, h, w) by its own number of quarter turns, (B,)."""
+    return torch.stack([torch.rot90(image, int(k), (-2, -1)) for image, k in zip(images, turns, strict=True)])

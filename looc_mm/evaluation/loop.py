@@ -1,0 +1,113 @@
+"""Evaluation as MMEngine's test loop: extract once, then every protocol fits and scores."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop, Runner
+from torch.utils.data import DataLoader
+
+from looc_mm.models.representation import check_spaces
+from looc_mm.registry import LOOPS, PROTOCOLS
+
+from .features import Features, extract_features
+from .results import write_results
+
+
+@LOOPS.register_module()
+class FrozenFeatureLoop(BaseLoop):
+    """Run protocols on frozen features and write ``results.json`` into the work directory.
+
+    A protocol has a ``name``, says with ``rotate_train`` and ``rotate_test`` which features it wants, and its
+    ``evaluate(train, test)`` gives one dict per metric. Every process computes every protocol: nobody waits for rank 0.
+
+    Args:
+        runner: The runner.
+        dataloader: Of the test split.
+        train_dataloader: Of the training split.
+        protocols: Configs of protocols.
+        dataset: Name for the record.
+        representation: None for V; else the spaces whose embeddings are concatenated, ``['all']`` for all of them.
+        seed: Of the protocols' random choices.
+        amp: Whether features are extracted under autocast.
+        evaluator: Not used; the runner passes it.
+
+    Raises:
+        ValueError: The model has no such space.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: DataLoader | dict,
+        train_dataloader: DataLoader | dict,
+        protocols: list[dict],
+        dataset: str,
+        representation: Sequence[str] | None = None,
+        seed: int = 0,
+        amp: bool = False,
+        evaluator: Any = None,
+    ) -> None:
+        super().__init__(runner, dataloader)
+        self.train_dataloader: DataLoader = runner.build_dataloader(train_dataloader, seed=runner.seed)
+        self.protocols = [PROTOCOLS.build(protocol, default_args=dict(seed=seed)) for protocol in protocols]
+        self.dataset = dataset
+        self.seed = seed
+        self.amp = amp
+
+        self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.spaces = None if representation is None else list(representation)
+        if self.spaces == ['all']:
+            self.spaces = list(self.model.spaces)
+        if self.spaces is not None:
+            check_spaces(self.spaces, self.model.spaces)
+
+    def run(self) -> dict[str, float]:
+        """Run all protocols.
+
+        Returns:
+            Values by name, such as ``{'linear/imagenette/top1': 83.1}``.
+        """
+        features: dict[tuple, Features] = {}
+        records: list[dict[str, Any]] = []
+        metrics: dict[str, float] = {}
+
+        def get(dataloader: DataLoader, rotate: str | None) -> Features:
+            key = (dataloader is self.train_dataloader, rotate)
+            if key not in features:
+                extracted = extract_features(self.model, dataloader, self.spaces, rotate, self.seed, self.amp)
+                features[key] = extracted.to(next(self.model.parameters()).device)
+            return features[key]
+
+        for protocol in self.protocols:
+            start = time.perf_counter()
+            train = get(self.train_dataloader, protocol.rotate_train)
+            test = get(self.dataloader, protocol.rotate_test)
+            scores = protocol.evaluate(train, test)
+            for score in scores:
+                record = {
+                    'protocol': protocol.name,
+                    'dataset': self.dataset,
+                    'representation': self.spaces or 'V',
+                    **score,
+                    'checkpoint': self.runner._load_from,
+                    'seed': self.seed,
+                    'seconds': round(time.perf_counter() - start, 2),
+                }
+                records.append(record)
+                # 'rotation/factors/top1' rather than 'rotation/factors/rotation/top1'
+                factor = [score['factor']] if score.get('factor', protocol.name) != protocol.name else []
+                metrics['/'.join([protocol.name, self.dataset, *factor, score['metric']])] = score['value']
+            if is_main_process():  # after each one, so that a later protocol's error costs nothing
+                write_results(Path(self.runner.work_dir) / 'results.json', records)
+        if is_main_process():
+            print(self._table(metrics))
+        return metrics
+
+    def _table(self, metrics: dict[str, float]) -> str:
+        width = max(map(len, metrics), default=0)
+        head = f'{" + ".join(self.spaces or ["V"])} of {self.runner._load_from or "random weights"}'
+        return '\n'.join([head, *(f'  {name:<{width}}  {value:6.2f}' for name, value in metrics.items())])

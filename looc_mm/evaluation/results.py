@@ -1,0 +1,29 @@
+"""The record of an evaluation: ``results.json``, a list with one dict per number.
+
+protocol        'linear', 'rotation', ...
+dataset         name of the dataset
+factor          which factor of the image is predicted; absent where that is its class
+representation  'V', or the list of spaces whose embeddings are concatenated
+metric, value   'top1', 'top5', ... in percent
+ci              half width of the 95 % confidence interval, or null
+checkpoint      path as given, or null for random weights
+seed            of the protocol's random choices
+seconds         wall time of the protocol, with the features that it was the first to need
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+def write_results(path: str | Path, records: list[dict[str, Any]]) -> None:
+    """Replace a results file as a whole, so that a reader never sees half of one.
+
+    Args:
+        path: File to write.
+        records: What to write.
+    """
+    part = Path(f'{path}.part')
+    part.write_text(json.dumps(records, indent=2) + '\n')
+    os.replace(part, path)

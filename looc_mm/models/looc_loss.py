@@ -1,0 +1,102 @@
+"""The LooC objective: Eq. 2, a pure function of embeddings.
+
+Shapes
+    S = n + 1  spaces        B  queries        D  embedding width        K  queue length
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from looc_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class LooCLoss(nn.Module):
+    """Eq. 2: the mean over the spaces of one InfoNCE each.
+
+    Space 0 contrasts k_0 with queue 0. Space i >= 1 contrasts k_i with queue i and with every other view
+    of the same image, k_0 included, seen by head i. All of it is computed in float32 at least.
+
+    Args:
+        temperature: tau. The paper does not give it and closely follows MoCo v2: 0.2.
+        mask_false_negatives: Leave out those same-image negatives that by chance have the query's parameters
+            of the space's augmentation (with rotation at p = 0.5 that is one in three). The paper does not.
+
+    Raises:
+        ValueError: If the temperature is not positive.
+    """
+
+    def __init__(self, temperature: float = 0.2, mask_false_negatives: bool = False) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f'LooCLoss got temperature={temperature}; it is positive, MoCo v2 uses 0.2.')
+        self.temperature = temperature
+        self.mask_false_negatives = mask_false_negatives
+
+    def forward(
+        self, q: Tensor, k: Tensor, queue: Tensor | Sequence[Tensor], shared: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Eq. 2.
+
+        Args:
+            q: (S, B, D) normalised, q[i] = z_i of the query.
+            k: (S, S, B, D) normalised, k[i, j] = z_i of key view k_j. k[0, j] for j > 0 is not read.
+            queue: (S, D, K), column by column the keys of other images in each space.
+            shared: (S, S, B) bool, [i, j] says that k_j has q's parameters of the i-th augmentation
+                (:meth:`looc_mm.views.LeaveOneOutPipeline.shared`); needed to mask false negatives.
+
+        Returns:
+            The loss, a scalar, and the loss of each space, (S,).
+
+        Raises:
+            ValueError: If false negatives are to be masked and ``shared`` is not given.
+        """
+        return self.reduce(self.logits(q, k, queue, shared))
+
+    def logits(
+        self, q: Tensor, k: Tensor, queue: Tensor | Sequence[Tensor], shared: Tensor | None = None
+    ) -> list[Tensor]:
+        """The similarities that Eq. 2 compares, over the temperature; arguments as in :meth:`forward`.
+
+        Returns:
+            Per space (B, 1 + n + K), and (B, 1 + K) for the invariant one: the positive, the same-image
+            negatives in the order of the other key views, the queue.
+        """
+        if self.mask_false_negatives and shared is None:
+            raise ValueError(
+                'LooCLoss(mask_false_negatives=True) needs to know which views share parameters, and got None. '
+                'LeaveOneOutPreprocessor hands them on; with views made in the workers use mask_false_negatives=False.'
+            )
+        spaces = range(len(q))
+        logits = []
+        with torch.autocast(q.device.type, enabled=False):
+            wide = torch.promote_types(q.dtype, torch.float32)
+            for i in spaces:
+                query = q[i].to(wide)  # B x D
+                positive = (query * k[i, i].to(wide)).sum(1, keepdim=True)  # B x 1
+                negatives = query @ queue[i].to(wide)  # B x K
+                if i == 0:
+                    logits.append(torch.cat([positive, negatives], 1))
+                    continue
+                others = [j for j in spaces if j != i]
+                same_image = torch.einsum('bd,jbd->bj', query, k[i, others].to(wide))  # B x n
+                if self.mask_false_negatives and shared is not None:
+                    same_image = same_image.masked_fill(shared[i, others].t(), -torch.inf)
+                logits.append(torch.cat([positive, same_image, negatives], 1))
+            return [each / self.temperature for each in logits]
+
+    @staticmethod
+    def reduce(logits: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Cross-entropy of the first column in each space, and its mean over the spaces.
+
+        Args:
+            logits: Per space (B, 1 + negatives), positive first.
+
+        Returns:
+            The loss, a scalar, and the loss of each space, (S,).
+        """
+        per_space = torch.stack([F.cross_entropy(each, each.new_zeros(len(each)).long()) for each in logits])
+        return per_space.mean(), per_space

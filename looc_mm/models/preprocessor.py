@@ -1,0 +1,79 @@
+"""From a canvas batch to normalised views, on the model's device."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmengine.dist import get_rank
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from looc_mm.randomness import step_generator
+from looc_mm.registry import MODELS, TRANSFORMS
+from looc_mm.views import LeaveOneOutPipeline
+
+
+@MODELS.register_module()
+class LeaveOneOutPreprocessor(BaseDataPreprocessor):
+    """Makes the views of section 3 from what the workers decoded, and normalises them.
+
+    In training a (B, 3, H, W) uint8 RGB canvas becomes (S + 1, B, 3, h, w) float32 views. Else it becomes
+    one plain normalised batch. The views of an iteration depend on (seed, rank, iteration) alone.
+
+    Args:
+        pipeline: Config or instance of :class:`LeaveOneOutPipeline`: the one place where augmentations
+            and spaces are declared.
+        mean: Per RGB channel, for values in [0, 1]. ImageNet's.
+        std: Per RGB channel, for values in [0, 1]. ImageNet's.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        pipeline: dict | LeaveOneOutPipeline,
+        mean: Sequence[float] = (0.485, 0.456, 0.406),
+        std: Sequence[float] = (0.229, 0.224, 0.225),
+    ) -> None:
+        super().__init__(non_blocking=True)
+        self.pipeline: LeaveOneOutPipeline = TRANSFORMS.build(pipeline) if isinstance(pipeline, dict) else pipeline
+        self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), False)
+        self.register_buffer('std', torch.tensor(std).view(3, 1, 1), False)
+
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Tensor]:
+        """Make the model's input.
+
+        Args:
+            data: ``inputs``: (B, 3, H, W) uint8 RGB canvases; ``image_size``: (B, 2) of the original images
+                (left out: the canvas's). Other entries are not read.
+            training: Whether to make views.
+
+        Returns:
+            ``inputs``: the views, or the plain batch. In training also ``shared``, (S, S, B) bool: see
+            :meth:`LeaveOneOutPipeline.shared`.
+
+        Raises:
+            ValueError: If the inputs are no such canvases.
+        """
+        canvas = data['inputs']
+        if not isinstance(canvas, Tensor) or canvas.ndim != 4 or canvas.shape[1] != 3:
+            got = tuple(canvas.shape) if isinstance(canvas, Tensor) else f'{type(canvas).__name__} of {len(canvas)}'
+            raise ValueError(
+                f'LeaveOneOutPreprocessor takes one (B, 3, H, W) canvas batch and got {got}. End the dataset pipeline '
+                "by LoadCanvas and PackCanvas and set train_dataloader.collate_fn=dict(type='default_collate')."
+            )
+        # train_step preprocesses inside autocast; views want float32.
+        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
+            size = data.get('image_size', canvas.shape[-2:])
+            canvas = canvas.to(self.device, non_blocking=self._non_blocking)
+            if not training:
+                images = canvas.float() / 255 if canvas.dtype == torch.uint8 else canvas
+                return {'inputs': self.normalise(images)}
+            table = self.pipeline.sample(len(canvas), step_generator(get_rank()), size)
+            views = self.normalise(self.pipeline.apply(canvas, table))
+            return {'inputs': views, 'shared': self.pipeline.shared(table).to(self.device, non_blocking=True)}
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Subtract the mean and divide by the deviation, for (..., 3, h, w) images in [0, 1]."""
+        return (images - self.mean) / self.std

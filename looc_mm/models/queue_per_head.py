@@ -1,0 +1,148 @@
+"""A projection head and a queue for every embedding space.
+
+Shapes
+    S  spaces        B  images of this process        N  processes
+    C  feature width        D  embedding width        K  queue length
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_gather
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from looc_mm.registry import MODELS
+
+
+class ProjectionHead(nn.Sequential):
+    """h_i of section 3: MoCo v2's two-layer MLP onto the unit sphere, (..., C) -> (..., D)."""
+
+    def __init__(self, in_channels: int, hid_channels: int, out_channels: int) -> None:
+        super().__init__(
+            nn.Linear(in_channels, hid_channels), nn.ReLU(inplace=True), nn.Linear(hid_channels, out_channels)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Project and normalise; the norm is taken in float32."""
+        return F.normalize(super().forward(features).float(), dim=-1)
+
+
+class KeyQueue(nn.Module):
+    """First in, first out memory of the keys of one space, (D, K), oldest overwritten first."""
+
+    keys: Tensor
+    place: Tensor
+
+    def __init__(self, width: int, length: int) -> None:
+        super().__init__()
+        self.register_buffer('keys', F.normalize(torch.randn(width, length), dim=0))
+        self.register_buffer('place', torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def enqueue(self, keys: Tensor) -> None:
+        """Overwrite the oldest keys by new ones, (B, D), whose number divides the queue's length."""
+        where = self.place + torch.arange(len(keys), device=keys.device)
+        self.keys.index_copy_(1, where, keys.t().to(self.keys.dtype))
+        self.place.add_(len(keys)).remainder_(self.keys.shape[1])
+
+
+@MODELS.register_module()
+class QueuePerHeadNeck(BaseModule):
+    """Projects features into every space and keeps a queue of keys for each.
+
+    Args:
+        in_channels: C, width of the backbone's pooled feature.
+        hid_channels: Width of a head's hidden layer.
+        out_channels: D.
+        queue_len: K, a multiple of the batch size over all processes.
+        spaces: Names of the spaces in order; MultiHeadMoCo fills them in from the view pipeline.
+
+    Raises:
+        ValueError: If there are no spaces, or a width or the queue is not positive; on loading, if the
+            checkpoint was trained with other spaces or another queue length.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hid_channels: int = 2048,
+        out_channels: int = 128,
+        queue_len: int = 16384,
+        spaces: Sequence[str] = (),
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        if not spaces:
+            raise ValueError('QueuePerHeadNeck got no spaces; MultiHeadMoCo hands them over from its view pipeline.')
+        if min(in_channels, hid_channels, out_channels, queue_len) < 1:
+            raise ValueError(
+                f'QueuePerHeadNeck got in_channels={in_channels}, hid_channels={hid_channels}, '
+                f'out_channels={out_channels}, queue_len={queue_len}; each is at least 1.'
+            )
+        self.spaces = tuple(spaces)
+        self.heads = nn.ModuleDict(
+            {space: ProjectionHead(in_channels, hid_channels, out_channels) for space in self.spaces}
+        )
+        self.queues = nn.ModuleDict({space: KeyQueue(out_channels, queue_len) for space in self.spaces})
+
+    def make_key_heads(self) -> nn.ModuleDict:
+        """A copy of the heads for the key encoder, without gradients."""
+        return copy.deepcopy(self.heads).requires_grad_(False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, C) features of the query to (S, B, D) embeddings, one per space."""
+        return torch.stack([self.heads[space](features) for space in self.spaces])
+
+    def queue(self) -> Tensor:
+        """A copy of all queues, (S, D, K), which stays as it is when new keys arrive."""
+        return torch.stack([queue.keys for queue in self._queues()])
+
+    def _queues(self) -> list[KeyQueue]:
+        return [cast(KeyQueue, self.queues[space]) for space in self.spaces]
+
+    @property
+    def queue_len(self) -> int:
+        """K."""
+        return self._queues()[0].keys.shape[1]
+
+    @torch.no_grad()
+    def enqueue(self, keys: Tensor) -> None:
+        """Store this step's keys of all processes, rank by rank.
+
+        Args:
+            keys: (S, B, D), keys[i] = head_i(k_i) of this process.
+
+        Raises:
+            ValueError: If the batch over all processes does not divide the queue's length.
+        """
+        gathered = torch.cat(all_gather(keys.contiguous()), 1)  # S x NB x D
+        if self.queue_len % gathered.shape[1]:
+            raise ValueError(
+                f'The queue of {self.queue_len} keys is not a multiple of the batch: {keys.shape[1]} images on each of '
+                f'{gathered.shape[1] // keys.shape[1]} processes, {gathered.shape[1]} together. Change '
+                f'model.neck.queue_len or the batch size; if only the last batch of an epoch is smaller, '
+                f'set drop_last=True in train_dataloader.'
+            )
+        for queue, new in zip(self._queues(), gathered, strict=True):
+            queue.enqueue(new)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object, **kwargs: object) -> None:
+        start = f'{prefix}queues.'
+        queues = {key[len(start) :].split('.')[0]: value for key, value in state_dict.items() if key.startswith(start)}
+        lengths = {value.shape[1] for key, value in state_dict.items() if key.startswith(start) and value.ndim == 2}
+        if queues and set(queues) != set(self.spaces):
+            raise ValueError(
+                f'The checkpoint has the spaces {list(queues)} and the model {list(self.spaces)}. Train with the '
+                f"checkpoint's spaces (data_preprocessor.pipeline.leave_one_out), or take over its backbone alone: "
+                f"model.backbone.init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')."
+            )
+        if lengths and lengths != {self.queue_len}:
+            raise ValueError(
+                f'The checkpoint has queues of {sorted(lengths)} keys and the model of {self.queue_len}; '
+                f'set model.neck.queue_len to the length of the checkpoint.'
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

@@ -1,0 +1,45 @@
+"""What leaves the network: the shared feature V and the choice of spaces.
+
+Shapes
+    B  images        C  feature width        h', w'  a feature map
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+
+def pooled(features: Tensor | Sequence[Tensor]) -> Tensor:
+    """V from a backbone's output.
+
+    Args:
+        features: What an MMPreTrain backbone gives, a tensor or a tuple of which the last entry counts:
+            (B, C, h', w') or (B, C).
+
+    Returns:
+        (B, C), averaged over the map where there is one.
+
+    Raises:
+        ValueError: If the output is neither.
+    """
+    last = features if isinstance(features, Tensor) else features[-1]
+    if isinstance(last, Tensor) and last.ndim == 4:
+        return last.mean((2, 3))
+    if isinstance(last, Tensor) and last.ndim == 2:
+        return last
+    got = tuple(last.shape) if isinstance(last, Tensor) else type(last).__name__
+    raise ValueError(
+        f'The backbone gives {got}; needed is a feature map (B, C, h, w) or a vector (B, C). For a transformer set '
+        f"out_type='cls_token' or 'avg_featmap'."
+    )
+
+
+def check_spaces(asked: Sequence[str], spaces: Sequence[str]) -> None:
+    """Refuse names that are no spaces of the model.
+
+    Raises:
+        ValueError: With both lists.
+    """
+    unknown = [space for space in asked if space not in spaces]
+    if unknown or not asked or isinstance(asked, str):
+        raise ValueError(f'Asked for the spaces {asked}; the model has {list(spaces)}. Leave them out to get V.')

@@ -1,0 +1,216 @@
+"""View generation (section 3): the view table and the views that it describes.
+
+Shapes
+    n  spaces that leave one augmentation out      S = n + 1  spaces, the invariant one first
+    B  images in the batch                         V = S + 1  views: q, k_0, and k_i for each space
+    H, W  the canvas                               h, w  a view
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from torch import Tensor
+
+from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Params
+from looc_mm.augmentations.base import ImageSize, size_per_image, warp
+from looc_mm.registry import AUGMENTATIONS, TRANSFORMS
+
+INVARIANT = 'invariant'
+CPU_CHUNK = 2_000_000  # numbers in the views that are made at a time, about a core's share of the caches
+#: For every view and every augmentation in it, the parameters of the whole batch.
+ViewTable = dict[str, dict[str, Params]]
+
+
+@TRANSFORMS.register_module()
+class LeaveOneOutPipeline(BaseTransform):
+    """Augment each image into a query, an independent key k_0, and one key k_i per space.
+
+    Key k_i shares exactly the parameters of the i-th augmentation with the query; everything else of every
+    view is drawn independently. With no space left out this is MoCo v2: q and k_0.
+
+    On a device it works on a whole canvas batch (:meth:`sample`, :meth:`apply`). In a dataset's pipeline
+    it is a transform of one image: ``results['img']`` becomes the list of views and ``results['views']``
+    their names.
+
+    Args:
+        augmentations: In order of application: configs or instances of registered augmentations.
+        leave_one_out: Names of the augmentations that get a space, in the order of the spaces.
+            None takes every augmentation that owns one.
+
+    Attributes:
+        spaces: ``('invariant', *leave_one_out)``.
+        views: Names of the views: 'q', 'k_0', and 'k_<name>' for each space.
+
+    Raises:
+        ValueError: If the list is empty, two augmentations have one name, or a space has no owner.
+    """
+
+    def __init__(
+        self, augmentations: Sequence[dict | AtomicAugmentation], leave_one_out: Sequence[str] | None = None
+    ) -> None:
+        self.augmentations: list[AtomicAugmentation] = [
+            AUGMENTATIONS.build(each) if isinstance(each, dict) else each for each in augmentations
+        ]
+        names = [each.name for each in self.augmentations]
+        owners = [each.name for each in self.augmentations if each.owns_space]
+        self._check(names, owners, leave_one_out)
+        self.spaces = (INVARIANT, *(owners if leave_one_out is None else leave_one_out))
+        self.views = ('q', 'k_0', *(f'k_{space}' for space in self.spaces[1:]))
+
+    @staticmethod
+    def _check(names: list[str], owners: list[str], leave_one_out: Sequence[str] | None) -> None:
+        if not names:
+            raise ValueError('LeaveOneOutPipeline got no augmentations; list at least a RandomResizedCrop.')
+        for bad, why in (
+            ({name for name in names if names.count(name) > 1}, 'more than one augmentation is'),
+            ({INVARIANT, '0'} & set(names), 'this name is reserved, yet an augmentation is'),
+            ({name for name in names if '.' in name}, 'a name cannot hold a dot, yet an augmentation is'),
+        ):
+            if bad:
+                raise ValueError(
+                    f'LeaveOneOutPipeline: {why} named {sorted(bad)} among {names}. A space is found by its name: '
+                    f'remove one or give its class another `name`.'
+                )
+        if leave_one_out is None:
+            return
+        if isinstance(leave_one_out, str):
+            raise ValueError(f'leave_one_out got the string {leave_one_out!r}; write a list, [{leave_one_out!r}].')
+        if len(set(leave_one_out)) < len(leave_one_out):
+            raise ValueError(f'leave_one_out names a space twice: {list(leave_one_out)}.')
+        orphans = [name for name in leave_one_out if name not in owners]
+        if orphans:
+            raise ValueError(
+                f'leave_one_out asks for the spaces {orphans}, which no augmentation of the list owns. Allowed: '
+                f'{owners}. The list holds {names}; add the augmentation, or set `owns_space = True` on its class.'
+            )
+
+    def sample(self, batch_size: int, generator: torch.Generator | None, image_size: ImageSize) -> ViewTable:
+        """Draw the view table.
+
+        Args:
+            batch_size: B.
+            generator: Source of every draw, on the CPU; None is torch's global one.
+            image_size: Size of the original images, a pair (height, width) or (B, 2).
+
+        Returns:
+            ``table[view][augmentation]``: parameters with leading dimension B, on the CPU.
+        """
+        table: ViewTable = {view: {} for view in self.views}
+        size: ImageSize = size_per_image(image_size, batch_size).repeat(len(self.views), 1)
+        for augmentation in self.augmentations:
+            drawn = augmentation.sample(len(self.views) * batch_size, generator, size)
+            for index, view in enumerate(self.views):
+                rows = slice(index * batch_size, (index + 1) * batch_size)
+                table[view][augmentation.name] = {key: value[rows] for key, value in drawn.items()}
+            size = augmentation.output_size(size)
+        for space in self.spaces[1:]:
+            table[f'k_{space}'][space] = table['q'][space]  # x_i of k_i is x_i of q (section 3)
+        return table
+
+    def apply(self, canvas: Tensor, table: ViewTable) -> Tensor:
+        """Make the views that a table describes; draws nothing.
+
+        Args:
+            canvas: (B, 3, H, W) RGB, uint8 or float in [0, 1].
+            table: What :meth:`sample` gave.
+
+        Returns:
+            (S + 1, B, 3, h, w) float32 in [0, 1]: q, k_0, then one key per space in order.
+        """
+        height, width = self._view_size(canvas.shape[-2:])
+        batch = len(canvas)
+        # On a CPU the whole batch at once would leave its caches at every step: 2-4 times slower.
+        step = max(1, CPU_CHUNK // (len(self.views) * 3 * height * width)) if canvas.device.type == 'cpu' else batch
+        out = torch.empty(len(self.views), batch, 3, height, width, device=canvas.device)
+        for start in range(0, batch, step):
+            rows = slice(start, start + step)
+            out[:, rows] = self._apply(canvas[rows], _rows(table, rows))
+        return out
+
+    def _apply(self, canvas: Tensor, table: ViewTable) -> Tensor:
+        images = canvas.float() / 255 if canvas.dtype == torch.uint8 else canvas.float()
+        views = images.expand(len(self.views), *images.shape)  # V x B x 3 x H x W, no copy
+        for geometric, group in groupby(self.augmentations, lambda each: isinstance(each, GeometricAugmentation)):
+            if geometric:
+                views = self._warp(views, table, group)
+                continue
+            for augmentation in group:
+                flat = augmentation.apply(views.flatten(0, 1), self._params(table, augmentation))
+                views = flat.unflatten(0, (len(self.views), -1))
+        return views
+
+    def _view_size(self, size: ImageSize) -> tuple[int, int]:
+        """(h, w) of the views from the canvas's."""
+        for augmentation in self.augmentations:
+            size = augmentation.output_size(size)
+        return int(size[0]), int(size[1])
+
+    def _params(self, table: ViewTable, augmentation: AtomicAugmentation) -> Params:
+        """Parameters of one augmentation for all views, each (V * B, ...)."""
+        rows = [table[view][augmentation.name] for view in self.views]
+        return {key: torch.cat([row[key] for row in rows]) for key in rows[0]}
+
+    def _warp(self, views: Tensor, table: ViewTable, group: Iterable[Any]) -> Tensor:
+        """Apply neighbouring geometric augmentations as one sampling."""
+        size: ImageSize = views.shape[-2:]
+        matrices = []
+        for augmentation in group:
+            matrices.append(augmentation.matrix(self._params(table, augmentation)))
+            size = augmentation.output_size(size)
+        height, width = (int(side) for side in size)
+        # Each takes its output to its input, so the first augmentation's matrix acts last.
+        matrix = reduce(torch.matmul, matrices).unflatten(0, (len(self.views), -1))  # V x B x 3 x 3
+        return torch.stack([warp(view, each, (height, width)) for view, each in zip(views, matrix, strict=True)])
+
+    def shared(self, table: ViewTable) -> Tensor:
+        """Which keys have the query's parameters of which augmentation, on purpose or by chance.
+
+        Args:
+            table: What :meth:`sample` gave.
+
+        Returns:
+            (S, S, B) bool: [i, j] says that k_j is drawn with the i-th augmentation as q is. Those with
+            j != i are false negatives of Eq. 2. Row 0 is False: the invariant space has no such negatives.
+        """
+        keys = self.views[1:]
+        same = [
+            [_equal(table[key][space], table['q'][space]) for key in keys] for space in self.spaces[1:]
+        ]  # n x S x B
+        batch_size = len(next(iter(table['q'][self.augmentations[0].name].values())))
+        rows = [torch.zeros(len(keys), batch_size, dtype=torch.bool)]
+        return torch.stack(rows + [torch.stack(row) for row in same])
+
+    def transform(self, results: dict) -> dict:
+        """Turn ``results['img']``, one (H, W, 3) uint8 BGR image, into a list of such views.
+
+        The views' names go to ``results['views']``. Draws come from torch's global generator, which
+        a dataloader seeds for every worker.
+        """
+        image = results['img']
+        canvas = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))[None]
+        views = self.apply(canvas, self.sample(1, None, image.shape[:2]))[:, 0]
+        pixels = (views * 255).round_().byte().flip(1).permute(0, 2, 3, 1).contiguous().numpy()
+        results['img'], results['views'] = list(pixels), self.views
+        return results
+
+    def __repr__(self) -> str:
+        """Name the augmentations and the spaces."""
+        return f'{type(self).__name__}(augmentations={self.augmentations}, spaces={self.spaces})'
+
+
+def _equal(left: Params, right: Params) -> Tensor:
+    """(B,) bool: all parameters of the sample are equal."""
+    return torch.stack([(left[key] == value).reshape(len(value), -1).all(1) for key, value in right.items()]).all(0)
+
+
+def _rows(table: ViewTable, rows: slice) -> ViewTable:
+    """The same table for some of the batch's images."""
+    return {
+        view: {name: {key: value[rows] for key, value in params.items()} for name, params in row.items()}
+        for view, row in table.items()
+    }

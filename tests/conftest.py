@@ -1,0 +1,28 @@
+"""Real pictures without files: photographs that come with scikit-learn's and matplotlib's packages."""
+
+import os
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')  # before torch: two threads on a busy small machine are slower
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_sample_images
+
+
+@pytest.fixture(scope='session')
+def photographs() -> np.ndarray:
+    """Two photographs, (2, 427, 640, 3) uint8 RGB."""
+    return np.stack(load_sample_images().images)
+
+
+@pytest.fixture(scope='session')
+def images(photographs) -> torch.Tensor:
+    """Eight square pieces of them, (8, 3, 224, 224) float in [0, 1]."""
+    pieces = [photo[top : top + 224, left : left + 224] for photo in photographs for top in (0, 200) for left in (0, 400)]
+    return torch.from_numpy(np.stack(pieces)).permute(0, 3, 1, 2).float().div(255)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)

@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.dataset import default_collate
+from torch.utils.data import DataLoader
+
+from looc_mm.datasets import ImageFolder, LoadCanvas, PackCanvas
+from looc_mm.registry import TRANSFORMS
+
+BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # as OpenCV has them
+
+
+def photograph(path: Path, height: int = 30, width: int = 50, seed: int = 0) -> str:
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    assert cv2.imwrite(str(path), cv2.resize(coarse, (width, height)))
+    return str(path)
+
+
+def test_canvas_is_the_whole_image_squashed():
+    img = np.zeros((20, 60, 3), np.uint8)
+    img[:10, :30], img[10:, :30], img[:10, 30:] = BLUE, GREEN, RED
+    results = LoadCanvas(size=40)({'img': img, 'gt_label': 3})
+    assert results['ori_shape'] == (20, 60)
+    assert results['gt_label'] == 3
+    assert results['img'].shape == (40, 40, 3) and results['img'].dtype == np.uint8
+    corners = [results['img'][y, x].tolist() for y, x in [(0, 0), (-1, 0), (0, -1), (-1, -1)]]
+    assert corners == [list(BLUE), list(GREEN), list(RED), [0, 0, 0]]
+    assert (results['img'][:18, :18] == BLUE).all()
+
+
+def test_file_and_array_give_the_same_canvas(tmp_path):
+    path = photograph(tmp_path / 'a.png')
+    from_file = LoadCanvas(size=24)({'img_path': path})
+    from_array = LoadCanvas(size=24)({'img': cv2.imread(path)})
+    np.testing.assert_array_equal(from_file['img'], from_array['img'])
+    assert from_file['ori_shape'] == from_array['ori_shape'] == (30, 50)
+
+
+def test_gray_file_has_three_channels(tmp_path):
+    cv2.imwrite(str(tmp_path / 'gray.png'), np.full((8, 8), 77, np.uint8))
+    img = LoadCanvas(size=8)({'img_path': str(tmp_path / 'gray.png')})['img']
+    assert img.shape == (8, 8, 3) and (img == 77).all()
+
+
+def test_missing_file_is_an_error_even_when_broken_ones_are_ignored(tmp_path):
+    with pytest.raises(FileNotFoundError, match='gone.jpg'):
+        LoadCanvas(ignore_broken=True)({'img_path': str(tmp_path / 'gone.jpg')})
+
+
+@pytest.mark.parametrize('content', [b'', b'<html>404</html>'])
+def test_broken_file_is_named_with_the_remedy(tmp_path, content):
+    path = tmp_path / 'broken.jpg'
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r'broken\.jpg.*delete the file.*ignore_broken=True'):
+        LoadCanvas()({'img_path': str(path)})
+    assert LoadCanvas(ignore_broken=True)({'img_path': str(path)}) is None
+
+
+def test_canvas_size_is_checked():
+    with pytest.raises(ValueError, match='size=0'):
+        LoadCanvas(size=0)
+
+
+def test_pack_turns_bgr_into_contiguous_rgb():
+    img = np.zeros((4, 6, 3), np.uint8)
+    img[0, 1] = 10, 20, 30
+    packed = PackCanvas()({'img': img, 'ori_shape': (40, 60)})
+    assert packed['inputs'].shape == (3, 4, 6) and packed['inputs'].dtype == torch.uint8
+    assert packed['inputs'].is_contiguous()
+    assert packed['inputs'][:, 0, 1].tolist() == [30, 20, 10]
+    assert packed['inputs'].sum() == 60
+    assert packed['image_size'].tolist() == [40, 60] and packed['image_size'].dtype == torch.int64
+    assert 'labels' not in packed
+
+
+def test_pack_takes_the_labels_that_are_there():
+    pack = TRANSFORMS.build({'type': 'PackCanvas', 'label_keys': ['shape', 'color']})
+    sample = {'img': np.zeros((2, 2, 3), np.uint8), 'ori_shape': (2, 2), 'color': np.int64(5), 'texture': 1}
+    assert pack(sample)['labels'] == {'color': 5}
+    assert type(pack(sample)['labels']['color']) is int
+
+
+def test_batch_of_images_of_several_sizes_skips_the_broken_one(tmp_path):
+    sizes = [(30, 50), (50, 30), (24, 24)]
+    for i, (height, width) in enumerate(sizes):
+        photograph(tmp_path / f'{i}.png', height, width, seed=i)
+    (tmp_path / '3.png').write_bytes(b'broken')
+    dataset = ImageFolder(
+        str(tmp_path), pipeline=[{'type': 'LoadCanvas', 'size': 24, 'ignore_broken': True}, {'type': 'PackCanvas'}]
+    )
+    for workers in (0, 2):
+        (batch,) = DataLoader(dataset, batch_size=4, num_workers=workers, collate_fn=default_collate)
+        assert batch.keys() == {'inputs', 'image_size'}
+        assert batch['inputs'].shape == (4, 3, 24, 24)
+        assert batch['image_size'][:3].tolist() == [list(size) for size in sizes]
+        good = batch['inputs'][:3]
+        assert (good == batch['inputs'][3]).flatten(1).all(1).any(), 'the last one is one of the others again'
+
+
+def test_broken_file_stops_a_worker_by_default(tmp_path):
+    (tmp_path / 'broken.png').write_bytes(b'broken')
+    dataset = ImageFolder(str(tmp_path), pipeline=[{'type': 'LoadCanvas'}, {'type': 'PackCanvas'}])
+    with pytest.raises(ValueError, match='broken.png'):
+        next(iter(DataLoader(dataset, num_workers=1, collate_fn=default_collate)))

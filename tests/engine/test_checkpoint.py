@@ -1,0 +1,108 @@
+from collections import Counter, OrderedDict
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from looc_mm.engine import PlainCheckpoint
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+def names(work_dir):
+    return sorted(path.name for path in Path(work_dir).iterdir() if path.is_file() and path.suffix != '.py')
+
+
+def test_file_loads_with_weights_only_and_holds_the_history(build_runner):
+    runner = build_runner()
+    runner.train()
+    checkpoint = load(Path(runner.work_dir, 'epoch_3.pth'))
+    history = checkpoint['message_hub']['log_scalars']['train/loss']
+    values, counts = runner.message_hub.get_scalar('train/loss').data
+    assert checkpoint['meta']['iter'] == 12
+    assert checkpoint['state_dict']._metadata['linear'] == dict(version=1)
+    assert torch.equal(history['values'], torch.from_numpy(values))
+    assert torch.equal(history['counts'], torch.from_numpy(counts))
+
+
+def test_resumed_run_equals_the_uninterrupted_one(build_runner, tmp_path):
+    whole = build_runner()
+    whole.train()
+    halfway = f'{whole.work_dir}/epoch_2.pth'
+    resumed = build_runner(work_dir=f'{tmp_path}/resumed', resume=True, load_from=halfway)
+    resumed.train()
+
+    assert resumed.iter == whole.iter == 12
+    for name in ('train/loss', 'train/lr'):
+        expected, got = (runner.message_hub.get_scalar(name) for runner in (whole, resumed))
+        assert isinstance(got, HistoryBuffer)
+        assert np.array_equal(got.data[0], expected.data[0])
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], weight)
+
+
+def test_numpy_becomes_plain_and_objects_are_left_out(tmp_path):
+    checkpoint = dict(
+        state_dict=OrderedDict(weight=torch.ones(2)),
+        message_hub=dict(log_scalars={'train/loss': HistoryBuffer([1.0, 2.0], [1, 1])}, runtime_info={}),
+        meta=dict(
+            epoch=np.int64(3),
+            ratio=np.float64(0.5),
+            array=np.arange(3),
+            nested=[(np.float32(1), 'text')],
+            milestones=Counter([5, 5]),
+            path=Path('somewhere'),
+            list_of_objects=[object()],
+        ),
+        odd=object(),
+    )
+    PlainCheckpoint().before_save_checkpoint(SimpleNamespace(), checkpoint)
+    torch.save(checkpoint, tmp_path / 'file.pth')
+    loaded = load(tmp_path / 'file.pth')
+
+    assert torch.equal(loaded['meta'].pop('array'), torch.arange(3))
+    assert loaded['meta'] == dict(epoch=3, ratio=0.5, nested=[(1.0, 'text')], milestones=Counter({5: 2}))
+    assert set(loaded) == {'state_dict', 'message_hub', 'meta'}
+    PlainCheckpoint().after_load_checkpoint(SimpleNamespace(), loaded)
+    assert loaded['message_hub']['log_scalars']['train/loss'].mean() == 1.5
+
+
+@pytest.mark.parametrize('checkpoint', [dict(state_dict={}), dict(weight=torch.ones(2))])
+def test_files_without_a_message_hub_load_unchanged(checkpoint):
+    loaded = dict(checkpoint)
+    PlainCheckpoint().after_load_checkpoint(SimpleNamespace(), loaded)
+    assert loaded == checkpoint
+
+
+def test_oldest_checkpoints_are_deleted(build_runner):
+    runner = build_runner(default_hooks__checkpoint__max_keep_ckpts=2)
+    runner.train()
+    assert names(runner.work_dir) == ['epoch_2.pth', 'epoch_3.pth', 'last_checkpoint']
+    assert Path(runner.work_dir, 'last_checkpoint').read_text() == str(Path(runner.work_dir, 'epoch_3.pth'))
+    assert load(Path(runner.work_dir, 'epoch_3.pth'))['message_hub']['runtime_info']['keep_ckpt_ids'] == [2, 3]
+
+
+def test_interrupted_save_leaves_the_old_checkpoint(build_runner, monkeypatch):
+    write_bytes = 'mmengine.fileio.backends.local_backend.LocalBackend.put'
+
+    def write_half(self, content, filepath):
+        Path(filepath).write_bytes(content[: len(content) // 2])
+        raise OSError('no space left on device')
+
+    runner = build_runner(default_hooks__checkpoint__max_keep_ckpts=1, train_cfg__max_epochs=1)
+    runner.train()
+    with monkeypatch.context() as patch:
+        patch.setattr(write_bytes, write_half)
+        with pytest.raises(OSError, match='no space'):
+            build_runner(default_hooks__checkpoint__max_keep_ckpts=1, resume=True).train()
+    assert names(runner.work_dir) == ['epoch_1.pth', 'last_checkpoint', 'unfinished.pth']
+
+    resumed = build_runner(default_hooks__checkpoint__max_keep_ckpts=1, resume=True)
+    resumed.train()
+    assert resumed.iter == 12
+    assert names(runner.work_dir) == ['epoch_3.pth', 'last_checkpoint']

@@ -1,0 +1,74 @@
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from looc_mm.engine import setup_launch
+
+REPO = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def cpu_only(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+
+
+def test_single_process_needs_no_wrapper():
+    cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl'))))
+    setup_launch(cfg, 'none')
+    assert cfg.launcher == 'none'
+    assert 'model_wrapper_cfg' not in cfg
+
+
+def test_gpus_are_left_to_mmengine(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    cfg = Config(dict(env_cfg=dict(dist_cfg=dict(backend='nccl')), model_wrapper_cfg=dict(find_unused_parameters=True)))
+    setup_launch(cfg, 'slurm')
+    assert not torch.distributed.is_initialized()
+    assert cfg.env_cfg.dist_cfg.backend == 'nccl'
+    assert cfg.model_wrapper_cfg == dict(
+        type='MMDistributedDataParallel', broadcast_buffers=False, find_unused_parameters=True
+    )
+
+
+@pytest.mark.parametrize(
+    'launcher, named', [('horovod', 'none'), ('slurm', "'none' or 'pytorch'"), ('pytorch', 'dist_train.sh')]
+)
+def test_impossible_launchers_are_refused(cpu_only, monkeypatch, launcher, named):
+    monkeypatch.delenv('RANK', raising=False)
+    with pytest.raises(ValueError, match=named):
+        setup_launch(Config(), launcher)
+
+
+def test_two_processes_train_one_model_on_the_cpu(toy_config, tmp_path):
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = probe.getsockname()[1]
+    environment = dict(
+        os.environ,
+        PYTHON=sys.executable,
+        PYTHONPATH=str(Path(__file__).parent),
+        CUDA_VISIBLE_DEVICES='',
+        OMP_NUM_THREADS='1',
+        PORT=str(port),
+    )
+    with toy_config.open('a') as file:
+        file.write("custom_hooks = [dict(type='PlainCheckpoint'), dict(type='DumpWeights')]\n")
+    script = REPO / 'tools/dist_train.sh'
+    done = subprocess.run(
+        [script, toy_config, '2', '--amp'], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+    (weights, inputs), (other_weights, other_inputs) = (torch.load(tmp_path / f'work/rank_{r}.pth') for r in (0, 1))
+    assert not torch.equal(inputs, other_inputs)
+    assert len(inputs) == len(other_inputs) == 3 * 16 // 2
+    for name, weight in weights.items():
+        assert torch.equal(weight, other_weights[name])
+        assert weight.abs().sum() > 0
+    assert (tmp_path / 'work/epoch_3.pth').exists()

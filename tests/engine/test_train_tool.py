@@ -1,0 +1,63 @@
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+TRAIN = Path(__file__).parents[2] / 'tools/train.py'
+
+
+@pytest.fixture
+def train(toy_config, monkeypatch):
+    def run(*options):
+        monkeypatch.setattr(sys, 'argv', ['train.py', str(toy_config), *map(str, options)])
+        runpy.run_path(str(TRAIN), run_name='__main__')
+
+    return run
+
+
+@pytest.fixture
+def parsed(toy_config, monkeypatch):
+    def parse(*options):
+        monkeypatch.setattr(sys, 'argv', ['train.py', str(toy_config), *map(str, options)])
+        tool = runpy.run_path(str(TRAIN))
+        return tool['build_config'](tool['parse_args']())
+
+    return parse
+
+
+def test_trains_and_resumes(train, tmp_path):
+    work_dir = tmp_path / 'chosen'
+    train('--work-dir', work_dir, '--cfg-options', 'train_cfg.max_epochs=1')
+    train('--work-dir', work_dir, '--resume', '--cfg-options', 'train_cfg.max_epochs=2')
+    assert torch.load(work_dir / 'epoch_2.pth', weights_only=True)['meta']['iter'] == 8
+    train('--work-dir', tmp_path / 'other', '--resume', work_dir / 'epoch_1.pth')
+    assert torch.load(tmp_path / 'other/epoch_3.pth', weights_only=True)['meta']['iter'] == 12
+
+
+def test_non_finite_loss_is_a_failure(train):
+    with pytest.raises(FloatingPointError):
+        train('--cfg-options', 'model.poison=nan')
+
+
+def test_options_reach_the_config(parsed, toy_config):
+    toy_config.write_text(
+        toy_config.read_text().replace('work_dir', 'unused') + 'auto_scale_lr = dict(base_batch_size=256)'
+    )
+    cfg = parsed('--amp', '--seed', 7, '--auto-scale-lr', '--cfg-options', 'optim_wrapper.optimizer.lr=0.5')
+    assert Path(cfg.work_dir) == Path('work_dirs/toy')
+    assert cfg.optim_wrapper.type == 'AutocastOptimWrapper'
+    assert cfg.randomness.seed == 7
+    assert cfg.auto_scale_lr == dict(base_batch_size=256, enable=True)
+    assert cfg.optim_wrapper.optimizer.lr == 0.5
+
+
+def test_auto_scale_lr_needs_a_base(parsed):
+    with pytest.raises(ValueError, match='base_batch_size'):
+        parsed('--auto-scale-lr')
+
+
+def test_missing_checkpoint_is_named(train):
+    with pytest.raises(FileNotFoundError, match='nowhere.pth'):
+        train('--resume', 'nowhere.pth')

@@ -1,0 +1,62 @@
+"""A linear regression: the smallest thing that the runner trains. Batch: inputs (B, 3), targets (B, 1)."""
+
+from pathlib import Path
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from torch import nn
+from torch.utils.data import Dataset
+
+from looc_mm.registry import DATASETS, HOOKS, MODELS
+
+
+@DATASETS.register_module()
+class ToyDataset(Dataset):
+    def __init__(self):
+        generator = torch.Generator().manual_seed(0)
+        self.inputs = torch.randn(16, 3, generator=generator)
+
+    def __len__(self):
+        return len(self.inputs)
+
+    def __getitem__(self, index):
+        return dict(inputs=self.inputs[index], targets=self.inputs[index].sum(0, keepdim=True))
+
+
+@MODELS.register_module()
+class ToyModel(BaseModel):
+    """Adds `poison` to the loss from the third iteration on."""
+
+    def __init__(self, poison=0.0):
+        super().__init__()
+        self.linear = nn.Linear(3, 1)
+        self.poison = poison
+        self.seen = 0
+        self.dtype = None
+
+    def init_weights(self):
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, inputs, targets, mode='loss'):
+        self.seen += 1
+        prediction = self.linear(inputs)
+        self.dtype = prediction.dtype
+        loss = (prediction.float() - targets).square().mean()
+        return dict(loss_fit=loss, loss_extra=loss * 0 + (self.poison if self.seen > 2 else 0.0))
+
+
+@HOOKS.register_module()
+class DumpWeights(Hook):
+    """Writes every rank's weights, and the data it saw, after training."""
+
+    def __init__(self):
+        self.inputs = []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.inputs.append(data_batch['inputs'].clone())
+
+    def after_train(self, runner):
+        weights = getattr(runner.model, 'module', runner.model).state_dict()
+        torch.save((dict(weights), torch.cat(self.inputs)), Path(runner.work_dir, f'rank_{runner.rank}.pth'))

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from looc_mm.evaluation import Features, LinearProbe
+
+
+def gaussians(n, num_classes=4, width=10, spread=0.6, seed=0):
+    """Overlapping classes."""
+    draw = torch.Generator().manual_seed(seed)
+    centers = spread * torch.randn(num_classes, width, generator=torch.Generator().manual_seed(99))
+    labels = torch.randint(num_classes, (n,), generator=draw)
+    return centers[labels] + torch.randn(n, width, generator=draw), labels
+
+
+def awkward(x):
+    """Features of very different scale, one of them constant."""
+    return torch.cat([x * torch.logspace(-2, 2, x.shape[1]) + 5, torch.full((len(x), 1), 0.3)], dim=1)
+
+
+def test_lbfgs_finds_the_optimum_that_scikit_learn_finds():
+    (x, y), (x_test, y_test) = gaussians(600), gaussians(1000, seed=1)
+    x, x_test = awkward(x), awkward(x_test)
+    probe = LinearProbe(l2=1e-2).fit(x, y, 4)
+
+    mean, std = x.double().mean(0), x.double().std(0, correction=0)
+    std[-1] = 1
+    reference = LogisticRegression(C=1 / (1e-2 * len(x)), tol=1e-10, max_iter=10_000)  # C weighs the sum of losses
+    reference.fit(((x - mean) / std).numpy(), y.numpy())
+    weight = (probe.weight * std).numpy()
+    np.testing.assert_allclose(weight, reference.coef_, atol=1e-4)
+    bias = (probe.bias + probe.weight @ mean).numpy()
+    np.testing.assert_allclose(bias - bias.mean(), reference.intercept_ - reference.intercept_.mean(), atol=1e-4)
+
+    expected = 100 * reference.score(((x_test - mean) / std).numpy(), y_test.numpy())
+    assert 50 < expected < 99
+    assert probe.score(x_test, y_test)['top1'] == pytest.approx(expected, abs=0.2)
+
+
+def test_sgd_comes_within_a_point_of_the_optimum():
+    (x, y), (x_test, y_test) = gaussians(600), gaussians(2000, seed=1)
+    expected = (
+        LogisticRegression(C=1e4, max_iter=10_000).fit(x.numpy(), y.numpy()).score(x_test.numpy(), y_test.numpy())
+    )
+    probe = LinearProbe(solver='sgd', lr=0.1, epochs=50).fit(x, y, 4)
+    assert probe.score(x_test, y_test)['top1'] == pytest.approx(100 * expected, abs=1)
+
+
+def test_sgd_follows_the_schedule_of_the_paper(monkeypatch):
+    rates = []
+    step = torch.optim.SGD.step
+    monkeypatch.setattr(torch.optim.SGD, 'step', lambda self: (rates.append(self.param_groups[0]['lr']), step(self)))
+    LinearProbe(solver='sgd', lr=1.0, epochs=10).fit(torch.randn(8, 3), torch.arange(8) % 2, 2)
+    assert rates == pytest.approx([1] * 6 + [0.1] * 2 + [0.01] * 2)
+
+
+@pytest.mark.parametrize('scale', [100.0, 1e30])
+def test_sgd_says_when_it_diverged(scale):
+    x, y = gaussians(300, spread=0.1)
+    with pytest.raises(ValueError, match=r'diverged.*Lower lr=30, say lr=3, or take solver="lbfgs"'):
+        LinearProbe(solver='sgd', epochs=5).fit(scale * x, y, 4)
+
+
+def test_lbfgs_says_when_it_is_not_done():
+    with pytest.warns(UserWarning, match='not done after 2 iterations: raise max_iter or l2'):
+        LinearProbe(max_iter=2).fit(*gaussians(300), 4)
+
+
+def test_top5_counts_the_five_best():
+    probe = LinearProbe()
+    probe.weight, probe.bias = torch.zeros(7, 1), torch.arange(7.0)  # ranks 6, 5, 4, 3, 2, 1, 0
+    scores = probe.score(torch.zeros(10, 1), torch.tensor([6, 5, 4, 3, 2, 1, 0, 6, 6, 0]))
+    assert scores == pytest.approx({'top1': 30.0, 'top5': 70.0})
+
+
+def test_no_top5_of_five_classes():
+    probe = LinearProbe()
+    probe.weight, probe.bias = torch.zeros(5, 1), torch.arange(5.0)
+    assert probe.score(torch.zeros(2, 1), torch.tensor([4, 0])) == {'top1': 50.0}
+
+
+def test_evaluate_gives_one_dict_per_metric():
+    x, y = gaussians(300)
+    train = Features(x, {'gt_label': y, 'shape': y % 2})
+    (score,) = LinearProbe().evaluate(train, train)
+    assert score.keys() == {'metric', 'value', 'ci'} and score['metric'] == 'top1' and score['ci'] is None
+    (score,) = LinearProbe(label='shape').evaluate(train, train)
+    assert score['factor'] == 'shape'
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="'lbfgs' or 'sgd', got 'adam'"):
+        LinearProbe(solver='adam')
+    x, y = gaussians(10)
+    with pytest.raises(ValueError, match=r"No label 'color' in the dataset; it has \['gt_label'\]"):
+        LinearProbe(label='color').evaluate(Features(x, {'gt_label': y}), Features(x, {'gt_label': y}))
