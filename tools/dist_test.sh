@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
-# dist_test.sh CONFIG CHECKPOINT GPUS [arguments of test.py]; without a GPU the processes run on the CPU
+# Evaluate with NPROC processes per node: one per GPU, or on a machine without GPUs on its CPU.
+#   tools/dist_test.sh CONFIG CHECKPOINT NPROC [options of tools/test.py]
+# Several nodes: set NNODES, NODE_RANK, MASTER_ADDR and PORT.
 set -euo pipefail
 if [ $# -lt 3 ]; then
-    echo "usage: $0 CONFIG CHECKPOINT GPUS [arguments of test.py]" >&2
+    echo "usage: $0 CONFIG CHECKPOINT NPROC [options of tools/test.py]" >&2
     exit 2
 fi
+TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
-PYTHONPATH="$ROOT${PYTHONPATH:+:$PYTHONPATH}" exec python -m torch.distributed.run \
+PYTHONPATH="$TOOLS/..${PYTHONPATH:+:$PYTHONPATH}" exec "${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" \
     --master_port="${PORT:-29500}" \
     --nproc_per_node="$3" \
-    "$ROOT/tools/test.py" "$1" "$2" --launcher pytorch "${@:4}"
+    "$TOOLS/test.py" "$1" "$2" --launcher pytorch "${@:4}"

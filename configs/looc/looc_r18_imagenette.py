@@ -1,4 +1,4 @@
-# LooC, colour + rotation: ResNet-18 on Imagenette at 64 pixels, for one machine.
+# LooC, colour + rotation: ResNet-18 on Imagenette at 48 pixels, for one machine.
 _base_ = [
     '../_base_/datasets/imagenette.py',
     '../_base_/schedules/sgd_cosine_short.py',
@@ -11,11 +11,11 @@ model = dict(
         pipeline=dict(
             type='LeaveOneOutPipeline',
             augmentations=[
-                dict(type='RandomResizedCrop', size=64, scale=(0.2, 1.0)),
+                dict(type='RandomResizedCrop', size=48, scale=(0.2, 1.0)),
                 dict(type='HorizontalFlip'),
                 dict(type='RandomRightAngleRotation', prob=0.5),
                 dict(type='ColorJitter'),
-                dict(type='GaussianBlur', sigma=(0.1, 0.6)),
+                dict(type='GaussianBlur', sigma=(0.1, 0.4)),
             ],
             leave_one_out=['rotation', 'color'],
         ),

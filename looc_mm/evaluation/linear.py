@@ -44,7 +44,7 @@ class LinearProbe:
         self,
         label: str = 'gt_label',
         solver: str = 'lbfgs',
-        l2: float = 1e-3,
+        l2: float = 1e-2,
         max_iter: int = 1000,
         lr: float = 30.0,
         epochs: int = 200,

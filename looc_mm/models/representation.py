@@ -6,7 +6,13 @@ Shapes
 
 from collections.abc import Sequence
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+
+def encode(backbone: nn.Module, images: Tensor) -> Tensor:
+    """f of section 3: (B, 3, h, w) images to V, (B, C)."""
+    return pooled(backbone(images.contiguous(memory_format=torch.channels_last)))
 
 
 def pooled(features: Tensor | Sequence[Tensor]) -> Tensor:

@@ -32,10 +32,12 @@ def test_hidden_files_and_folders_are_passed_over(tmp_path, with_label):
 
 
 def test_links_are_followed(tmp_path):
-    touch(tmp_path / 'elsewhere', 'cat/1.jpg')
-    (tmp_path / 'data').mkdir()
-    (tmp_path / 'data/cat').symlink_to(tmp_path / 'elsewhere/cat')
-    assert len(ImageFolder(str(tmp_path / 'data'), with_label=True)) == 1
+    touch(tmp_path / 'elsewhere', 'cat/deep/1.jpg')
+    touch(tmp_path / 'data', 'cat/2.jpg')
+    (tmp_path / 'data/dog').symlink_to(tmp_path / 'elsewhere/cat')
+    (tmp_path / 'data/cat/more').symlink_to(tmp_path / 'elsewhere/cat/deep')
+    dataset = ImageFolder(str(tmp_path / 'data'), with_label=True)
+    assert paths(dataset, tmp_path / 'data') == ['cat/2.jpg', 'cat/more/1.jpg', 'dog/deep/1.jpg']
 
 
 def test_classes_are_the_sorted_folders(tmp_path):

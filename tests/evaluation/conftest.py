@@ -1,13 +1,9 @@
-import sys
-from pathlib import Path
-
 import pytest
 from mmengine.dataset import DefaultSampler
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-sys.path.insert(0, str(Path(__file__).parent))
-import fake  # noqa: E402
+from . import fake
 
 
 def _loader(**dataset):

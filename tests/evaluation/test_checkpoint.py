@@ -1,9 +1,10 @@
 import pytest
 import torch
-from fake import FakeModel
 from mmengine.config import Config
 
 from looc_mm.evaluation.checkpoint import check_weights, read_checkpoint, read_training_config
+
+from .fake import FakeModel
 
 
 class Payload:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake import FakeImages, FakeModel
 from torch import nn
 
 from looc_mm.evaluation import extract_features
+
+from .fake import FakeImages, FakeModel
 
 
 class Pixels(nn.Module):

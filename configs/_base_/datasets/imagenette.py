@@ -1,7 +1,7 @@
-"""Imagenette's photographs at 112 px, without their labels; views are to be 64 px."""
+"""Imagenette's photographs at 112 px, without their labels; views are to be 48 px."""
 
 train_dataloader = dict(
-    batch_size=256,
+    batch_size=128,
     num_workers=2,
     persistent_workers=True,
     pin_memory=True,
@@ -12,6 +12,6 @@ train_dataloader = dict(
         type='ImageFolder',
         data_root='data/imagenette',
         data_prefix='train',
-        pipeline=[dict(type='LoadCanvas', size=80), dict(type='PackCanvas')],
+        pipeline=[dict(type='LoadCanvas', size=64), dict(type='PackCanvas')],
     ),
 )

@@ -1,0 +1,70 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from looc_mm.models import QueuePerHeadNeck
+from looc_mm.models.queue_per_head import KeyQueue
+
+SPACES = ('invariant', 'rotation', 'color')
+
+
+def neck(spaces=SPACES, queue_len=6) -> QueuePerHeadNeck:
+    torch.manual_seed(0)
+    return QueuePerHeadNeck(in_channels=5, hid_channels=8, out_channels=3, queue_len=queue_len, spaces=spaces)
+
+
+def test_queue_is_first_in_first_out_and_wraps_around():
+    queue = KeyQueue(width=3, length=6)
+    batches = [torch.randn(2, 3) for _ in range(5)]
+    for batch in batches:
+        queue.enqueue(batch)
+    # Five batches of two in six places: the fourth and the fifth took the first two batches' places.
+    expected = torch.cat([batches[3], batches[4], batches[2]]).t()
+    assert torch.equal(queue.keys, expected)
+    assert int(queue.place) == 4
+
+
+def test_each_space_stores_its_own_keys_in_order():
+    module = neck()
+    keys = F.normalize(torch.randn(3, 2, 3), dim=-1)
+    before = module.queue()
+    module.enqueue(keys)
+    after = module.queue()
+    for i in range(3):
+        assert torch.equal(after[i, :, :2], keys[i].t())
+        assert torch.equal(after[i, :, 2:], before[i, :, 2:])
+    assert not torch.equal(before, after), 'what was handed out stays as it was'
+
+
+def test_fresh_queues_hold_unit_vectors():
+    assert torch.allclose(neck().queue().norm(dim=1), torch.ones(3, 6), atol=1e-5)
+
+
+def test_heads_are_separate_and_normalised():
+    module, features = neck(), torch.randn(4, 5)
+    z = module(features)
+    assert z.shape == (3, 4, 3)
+    assert torch.allclose(z.norm(dim=-1), torch.ones(3, 4), atol=1e-6)
+    first, _, last = module.heads['rotation']
+    assert torch.allclose(z[1], F.normalize(last(torch.relu(first(features))), dim=-1))
+    assert not torch.allclose(z[0], z[1])
+
+
+def test_batch_must_divide_the_queue():
+    with pytest.raises(ValueError, match=r'queue of 6 keys.*4 images.*queue_len.*drop_last=True'):
+        neck().enqueue(torch.randn(3, 4, 3))
+
+
+@pytest.mark.parametrize('arguments', [dict(spaces=()), dict(queue_len=0)])
+def test_settings_out_of_range_are_refused(arguments):
+    with pytest.raises(ValueError, match='QueuePerHeadNeck got'):
+        neck(**arguments)
+
+
+def test_checkpoint_of_other_spaces_is_refused_with_both_lists():
+    other = neck(spaces=('invariant', 'rotation')).state_dict()
+    with pytest.raises(ValueError, match=r"\['invariant', 'rotation'\].*\['invariant', 'rotation', 'color'\]"):
+        neck().load_state_dict(other)
+    with pytest.raises(ValueError, match=r'queues of \[12\] keys and the model of 6.*queue_len'):
+        neck().load_state_dict(neck(queue_len=12).state_dict())
+    neck().load_state_dict(neck().state_dict())

@@ -1,0 +1,140 @@
+"""tools/test.py as users start it."""
+
+import json
+import os
+import runpy
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from looc_mm.registry import MODELS
+
+ROOT = Path(__file__).parents[2]
+FACTORS = ROOT / 'configs/linear_eval/factors.py'
+SMALL = [
+    'test_cfg.train_dataloader.dataset.length=48',
+    'test_dataloader.dataset.length=45',
+    'test_dataloader.batch_size=10',
+    'test_dataloader.num_workers=0',
+    'test_cfg.train_dataloader.num_workers=0',
+]
+PRETRAINING = """
+model = dict(
+    type='MultiHeadMoCo',
+    data_preprocessor=dict(
+        type='LeaveOneOutPreprocessor',
+        pipeline=dict(
+            type='LeaveOneOutPipeline',
+            augmentations=[
+                dict(type='RandomResizedCrop', size=64),
+                dict(type='RandomRightAngleRotation', prob=0.5),
+                dict(type='ColorJitter'),
+            ],
+        ),
+    ),
+    backbone=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
+    neck=dict(type='QueuePerHeadNeck', in_channels=64, hid_channels=16, out_channels=8, queue_len=64),
+    head=dict(type='LooCLoss', temperature=0.2),
+)
+"""
+
+
+@pytest.fixture
+def pretraining(tmp_path):
+    path = tmp_path / 'pretraining.py'
+    path.write_text(PRETRAINING)
+    return path
+
+
+@pytest.fixture
+def checkpoint(pretraining, tmp_path):
+    cfg = Config.fromfile(pretraining)
+    init_default_scope('looc_mm')
+    torch.manual_seed(0)
+    path = tmp_path / 'epoch_1.pth'
+    torch.save({'state_dict': MODELS.build(cfg.model).state_dict(), 'meta': {'cfg': cfg.pretty_text}}, path)
+    return path
+
+
+@pytest.fixture
+def run_tool(monkeypatch, tmp_path):
+    """Run the tool in this process and read its results."""
+
+    def run(*arguments, work_dir=tmp_path / 'out'):
+        arguments = ['test.py', *arguments, '--work-dir', work_dir, '--cfg-options', *SMALL]
+        monkeypatch.setattr(sys, 'argv', list(map(str, arguments)))
+        runpy.run_path(str(ROOT / 'tools/test.py'), run_name='__main__')
+        return json.loads((work_dir / 'results.json').read_text())
+
+    return run
+
+
+def test_a_checkpoint_brings_its_model(run_tool, checkpoint, capsys):
+    records = run_tool(FACTORS, checkpoint, '--seed', 2)
+    assert [record['factor'] for record in records if record['metric'] == 'top1'] == [
+        'shape',
+        'color',
+        'texture',
+        'rotation',
+    ]
+    assert all(record['checkpoint'] == str(checkpoint) and record['seed'] == 2 for record in records)
+    assert all(record['representation'] == 'V' for record in records)
+    assert 'RANDOM' not in capsys.readouterr().out
+
+
+def test_all_spaces(run_tool, checkpoint):
+    records = run_tool(FACTORS, checkpoint, '--spaces', 'all')
+    assert records[0]['representation'] == ['invariant', 'rotation', 'color']
+    with pytest.raises(ValueError, match=r"\['texture'\].*\['invariant', 'rotation', 'color'\]"):
+        run_tool(FACTORS, checkpoint, '--spaces', 'texture')
+
+
+def test_random_weights_are_a_baseline_that_says_so(run_tool, pretraining, capsys, tmp_path):
+    first = run_tool(FACTORS, pretraining)
+    assert 'RANDOM WEIGHTS' in capsys.readouterr().out
+    assert all(record['checkpoint'] is None for record in first)
+    again = run_tool(FACTORS, pretraining, work_dir=tmp_path / 'again')
+    assert [record['value'] for record in again] == [record['value'] for record in first]
+
+
+def test_a_model_in_the_evaluation_config_wins(run_tool, checkpoint, tmp_path):
+    config = tmp_path / 'own_model.py'
+    config.write_text(f'_base_ = {str(FACTORS)!r}\n{PRETRAINING.replace("channels=8", "channels=16")}')
+    with pytest.raises(ValueError, match='epoch_1.pth does not fit the model.*backbone.conv1.weight'):
+        run_tool(config, checkpoint)
+
+
+def test_what_cannot_be_evaluated(run_tool, checkpoint, tmp_path):
+    with pytest.raises(FileNotFoundError, match='none.pth'):
+        run_tool(FACTORS, tmp_path / 'none.pth')
+    with pytest.raises(ValueError, match='factors.py has no `model`'):
+        run_tool(FACTORS, FACTORS)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:10_000])
+    with pytest.raises(ValueError, match='epoch_1.pth cannot be read'):
+        run_tool(FACTORS, checkpoint)
+
+
+def test_a_checkpoint_with_pickled_objects_needs_the_flag(run_tool, checkpoint, monkeypatch):
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '0')  # the flag sets it; this puts it back
+    torch.save({**torch.load(checkpoint), 'message_hub': Path}, checkpoint)
+    with pytest.raises(ValueError, match='--trust-checkpoint'):
+        run_tool(FACTORS, checkpoint)
+    assert run_tool(FACTORS, checkpoint, '--trust-checkpoint')
+
+
+def test_two_processes_from_another_directory(run_tool, checkpoint, tmp_path):
+    alone = run_tool(FACTORS, checkpoint)
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    env = {**os.environ, 'PORT': str(port), 'PYTHON': sys.executable}
+    command = [ROOT / 'tools/dist_test.sh', FACTORS, checkpoint, 2, '--work-dir', 'two', '--cfg-options', *SMALL]
+    subprocess.run(list(map(str, command)), cwd=tmp_path, env=env, check=True, timeout=300)
+    both = json.loads((tmp_path / 'two/results.json').read_text())
+    assert [record['value'] for record in both] == [record['value'] for record in alone]
