@@ -133,7 +133,7 @@ class LeaveOneOutPipeline(BaseTransform):
         return out
 
     def _apply(self, canvas: Tensor, table: ViewTable) -> Tensor:
-        images = canvas.float() / 255 if canvas.dtype == torch.uint8 else canvas.float()
+        images = (canvas.float() / 255 if canvas.dtype == torch.uint8 else canvas.float()).contiguous()
         views = images.expand(len(self.views), *images.shape)  # V x B x 3 x H x W, no copy
         for geometric, group in groupby(self.augmentations, lambda each: isinstance(each, GeometricAugmentation)):
             if geometric:

@@ -19,8 +19,10 @@ def photographs() -> np.ndarray:
 @pytest.fixture(scope='session')
 def images(photographs) -> torch.Tensor:
     """Eight square pieces of them, (8, 3, 224, 224) float in [0, 1]."""
-    pieces = [photo[top : top + 224, left : left + 224] for photo in photographs for top in (0, 200) for left in (0, 400)]
-    return torch.from_numpy(np.stack(pieces)).permute(0, 3, 1, 2).float().div(255)
+    pieces = [
+        photo[top : top + 224, left : left + 224] for photo in photographs for top in (0, 200) for left in (0, 400)
+    ]
+    return torch.from_numpy(np.stack(pieces)).permute(0, 3, 1, 2).contiguous().float().div(255)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 _base_ = '../_base_/eval_runtime.py'
 
-_pipeline = [dict(type='LoadCanvas', size=64), dict(type='PackCanvas', label_keys=('shape', 'color', 'texture'))]
-_dataset = dict(type='Factors', length=2048, size=64, seed=1, pipeline=_pipeline)
+_pipeline = [dict(type='LoadCanvas', size=48), dict(type='PackCanvas', label_keys=('shape', 'color', 'texture'))]
+_dataset = dict(type='Factors', length=2048, seed=1, pipeline=_pipeline)
 _loader = dict(
     batch_size=256,
     num_workers=2,

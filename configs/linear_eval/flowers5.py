@@ -3,8 +3,8 @@ _base_ = '../_base_/eval_runtime.py'
 _root = 'data/flowers5'
 _pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=72, edge='short'),
-    dict(type='CenterCrop', crop_size=64),
+    dict(type='ResizeEdge', scale=55, edge='short'),
+    dict(type='CenterCrop', crop_size=48),
     dict(type='PackCanvas', label_keys=('gt_label',)),
 ]
 _dataset = dict(type='ImageFolder', with_label=True, pipeline=_pipeline)

@@ -98,7 +98,7 @@ def warp(images: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
     """Sample images bilinearly at the points that a matrix gives.
 
     Args:
-        images: (B, 3, H, W) float.
+        images: (B, 3, H, W) float in [0, 1].
         matrix: (B, 3, 3), output to input coordinates in [-1, 1].
         size: (h, w) of the output in pixels.
 
@@ -107,7 +107,8 @@ def warp(images: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
     """
     theta = matrix[:, :2].to(images.device, images.dtype, non_blocking=True)
     grid = F.affine_grid(theta, [len(images), 3, *size], align_corners=False)
-    return F.grid_sample(images, grid, mode='bilinear', padding_mode='border', align_corners=False)
+    out = F.grid_sample(images, grid, mode='bilinear', padding_mode='border', align_corners=False)
+    return out.clamp_(0, 1)  # weights may add up to a rounding error more than 1
 
 
 def uniform(size: Sequence[int], bounds: Sequence[float], generator: torch.Generator | None) -> Tensor:

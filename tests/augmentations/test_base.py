@@ -16,7 +16,9 @@ def augmentation(request) -> AtomicAugmentation:
 
 
 def test_all_of_the_paper_are_registered():
-    assert {'RandomResizedCrop', 'HorizontalFlip', 'ColorJitter', 'GaussianBlur', 'RandomRightAngleRotation'} <= set(TYPES)
+    assert {'RandomResizedCrop', 'HorizontalFlip', 'ColorJitter', 'GaussianBlur', 'RandomRightAngleRotation'} <= set(
+        TYPES
+    )
 
 
 def test_replay_is_bitwise_and_draws_nothing(augmentation, images, generator):
@@ -86,4 +88,6 @@ def test_a_plug_in_needs_no_more_than_sample_and_matrix(images, generator):
     out = shift.apply(images, params)
     for image, moved, by in zip(images, out, params['by'].tolist(), strict=True):
         assert torch.allclose(moved[..., : 224 - by], image[..., by:], atol=1e-4)
-    assert RandomResizedCrop(size=32).apply(images, RandomResizedCrop().sample(8, generator, (224, 224))).shape[-1] == 32
+    assert (
+        RandomResizedCrop(size=32).apply(images, RandomResizedCrop().sample(8, generator, (224, 224))).shape[-1] == 32
+    )

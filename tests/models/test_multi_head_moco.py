@@ -21,9 +21,7 @@ def build(leave_one_out=('rotation', 'color'), **kwargs) -> MultiHeadMoCo:
         type='MultiHeadMoCo',
         data_preprocessor=dict(
             type='LeaveOneOutPreprocessor',
-            pipeline=dict(
-                type='LeaveOneOutPipeline', augmentations=AUGMENTATIONS, leave_one_out=list(leave_one_out)
-            ),
+            pipeline=dict(type='LeaveOneOutPipeline', augmentations=AUGMENTATIONS, leave_one_out=list(leave_one_out)),
         ),
         backbone=dict(type='ResNet', depth=18, base_channels=8, stem_channels=8),
         neck=dict(type='QueuePerHeadNeck', in_channels=64, hid_channels=16, out_channels=8, queue_len=16),
@@ -132,7 +130,9 @@ def test_representation():
     assert v.shape == (4, 64) and torch.equal(v, model(images))
     z = model.extract_feat(images, ['color', 'invariant'])
     assert z.shape == (4, 16)
-    assert torch.allclose(z[:, :8], model.neck.heads['color'](v)) and torch.allclose(z[:, 8:], model.neck.heads['invariant'](v))
+    assert torch.allclose(z[:, :8], model.neck.heads['color'](v)) and torch.allclose(
+        z[:, 8:], model.neck.heads['invariant'](v)
+    )
     with pytest.raises(ValueError, match=r"texture.*\['invariant', 'rotation', 'color'\]"):
         model.extract_feat(images, ['texture'])
 
@@ -178,7 +178,9 @@ def test_early_errors():
     with pytest.raises(ValueError, match='momentum=1.5'):
         build(momentum=1.5)
     with pytest.raises(ValueError, match='out_type'):
-        model = build(backbone=dict(type='VisionTransformer', arch='deit-tiny', img_size=32, patch_size=16, out_type='raw'))
+        model = build(
+            backbone=dict(type='VisionTransformer', arch='deit-tiny', img_size=32, patch_size=16, out_type='raw')
+        )
         model.loss(views(model))
 
 

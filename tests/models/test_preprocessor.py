@@ -6,7 +6,11 @@ from looc_mm.views import LeaveOneOutPipeline
 
 PIPELINE = dict(
     type='LeaveOneOutPipeline',
-    augmentations=[dict(type='RandomResizedCrop', size=32), dict(type='RandomRightAngleRotation'), dict(type='ColorJitter')],
+    augmentations=[
+        dict(type='RandomResizedCrop', size=32),
+        dict(type='RandomRightAngleRotation'),
+        dict(type='ColorJitter'),
+    ],
 )
 
 

@@ -1,0 +1,66 @@
+"""Shuffled batch norm, alone and over two gloo processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from looc_mm.models.shuffled_bn import Shuffle
+
+from .test_multi_head_moco import build
+
+REPO = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope='module')
+def ranks(tmp_path_factory) -> list[dict]:
+    out = tmp_path_factory.mktemp('two')
+    torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
+    script = str(Path(__file__).parent / 'two_processes.py')
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(REPO)}
+    run = subprocess.run([*torchrun, script, str(out)], env=environment, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr[-3000:]
+    return [torch.load(out / f'{rank}.pth') for rank in range(2)]
+
+
+def test_one_process_permutes_and_restores():
+    order = Shuffle(16, torch.Generator().manual_seed(0))
+    images = torch.arange(16)[:, None]
+    shuffled = order.shuffle(images)
+    assert not torch.equal(shuffled, images) and torch.equal(shuffled.sort(0).values, images)
+    assert torch.equal(order.restore(shuffled), images)
+
+
+def test_two_processes_exchange_and_restore(ranks):
+    images = torch.cat([each['images'] for each in ranks])
+    shuffled = torch.cat([each['shuffled'] for each in ranks])
+    expected = images[torch.randperm(8, generator=torch.Generator().manual_seed(0))]
+    assert torch.equal(shuffled, expected), 'the permutation of a single process over all images'
+    assert (ranks[0]['shuffled'] >= 4).any(), 'images did change processes'
+    assert all(torch.equal(each['restored'], each['images']) for each in ranks)
+
+
+def test_two_processes_draw_different_views(ranks):
+    assert not torch.equal(ranks[0]['views'], ranks[1]['views'])
+
+
+def test_two_processes_hold_one_model(ranks):
+    for name, value in ranks[0]['state'].items():
+        if 'running_' in name:
+            continue  # batch norm's running statistics are each process's own, as in MoCo
+        assert torch.equal(value, ranks[1]['state'][name]), name
+
+
+def test_gathered_keys_are_those_of_one_process(ranks):
+    model = build()
+    model.init_weights()
+    inputs = torch.randn(4, 8, 3, 32, 32, generator=torch.Generator().manual_seed(7))
+    model.key_backbone.eval()
+    keys = model._encode_keys(inputs[1:])  # S x S x 2B x D
+    assert torch.allclose(torch.cat([each['keys'] for each in ranks], 2), keys, atol=1e-5)
+    assert ranks[0]['queue'].shape == (3, 8, 16)
+    # Training statistics differ with the company, so of the queue's 8 new keys only the order is compared.
+    assert int(ranks[0]['state']['neck.queues.color.place']) == 8

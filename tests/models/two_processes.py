@@ -1,0 +1,43 @@
+"""One process of two: a training step, and what the parts of it hold afterwards, saved for the test to compare."""
+
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.logging import MessageHub
+from mmengine.optim import OptimWrapper
+from torch.distributed import destroy_process_group, get_rank, init_process_group
+from torch.nn.parallel import DistributedDataParallel
+
+from looc_mm.models.shuffled_bn import Shuffle
+from tests.models.test_multi_head_moco import build
+
+out = Path(sys.argv[1])
+init_process_group('gloo')
+rank = get_rank()
+MessageHub.get_instance('two').update_info_dict(dict(seed=0, iter=3))
+
+order = Shuffle(4, torch.Generator().manual_seed(0))
+images = torch.arange(4.0)[:, None].expand(4, 5) + 4 * rank
+shuffled = order.shuffle(images)
+saved = {'images': images, 'shuffled': shuffled, 'restored': order.restore(shuffled)}
+
+model = build()
+model.init_weights()
+canvas = torch.randint(0, 255, (8, 3, 40, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(9))
+views = model.data_preprocessor({'inputs': canvas[:4]}, training=True)['inputs']  # the same images on each rank
+saved['views'] = views
+
+wrapped = DistributedDataParallel(model, broadcast_buffers=False)
+optimizer = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1))
+inputs = torch.randn(4, 8, 3, 32, 32, generator=torch.Generator().manual_seed(7))[:, 4 * rank : 4 * rank + 4]
+with torch.no_grad():
+    model.key_backbone.eval()  # with fixed statistics, company does not matter: one process must give the same keys
+    saved['keys'] = model._encode_keys(inputs[1:])
+    model.key_backbone.train()
+losses = wrapped(inputs, mode='loss')
+optimizer.update_params(losses['loss'])
+saved['state'] = model.state_dict()
+saved['queue'] = model.neck.queue()
+torch.save(saved, out / f'{rank}.pth')
+destroy_process_group()
