@@ -7,8 +7,7 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
-from looc_mm.engine import setup_launch
-from looc_mm.engine.launch import LAUNCHERS
+from looc_mm.engine.launch import LAUNCHERS, check_batches, setup_launch
 
 
 def parse_args() -> argparse.Namespace:
@@ -64,7 +63,9 @@ def main() -> None:
     args = parse_args()
     cfg = build_config(args)
     setup_launch(cfg, args.launcher)
-    Runner.from_cfg(cfg).train()
+    runner = Runner.from_cfg(cfg)
+    check_batches(runner)
+    runner.train()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

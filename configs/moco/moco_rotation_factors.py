@@ -1,7 +1,7 @@
 # MoCo v2 with rotation: a small ResNet on the procedural Factors dataset, minutes on a CPU.
 _base_ = [
     '../_base_/datasets/factors.py',
-    '../_base_/schedules/sgd_cosine_short.py',
+    '../_base_/schedules/adamw_cosine_short.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(
@@ -11,10 +11,10 @@ model = dict(
         pipeline=dict(
             type='LeaveOneOutPipeline',
             augmentations=[
-                dict(type='RandomResizedCrop', size=48, scale=(0.2, 1.0)),
+                dict(type='RandomResizedCrop', size=48, scale=(0.4, 1.0)),
                 dict(type='HorizontalFlip'),
                 dict(type='RandomRightAngleRotation', prob=0.5),
-                dict(type='ColorJitter'),
+                dict(type='ColorJitter', hue=0.5),
                 dict(type='GaussianBlur', sigma=(0.1, 0.4)),
             ],
             leave_one_out=[],
@@ -22,7 +22,6 @@ model = dict(
     ),
     backbone=dict(type='ResNet', depth=18, stem_channels=32, base_channels=32),
     neck=dict(type='QueuePerHeadNeck', in_channels=256, hid_channels=256, queue_len=2048),
-    head=dict(type='LooCLoss', temperature=0.2),
+    head=dict(type='LooCLoss', temperature=0.1),
     momentum=0.99,
 )
-train_cfg = dict(max_epochs=12)

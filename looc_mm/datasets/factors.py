@@ -124,7 +124,7 @@ def draw(rng: np.random.Generator, size: int, shape: int, color: int, texture: i
         (size, size, 3) uint8 BGR.
     """
     tilt = np.deg2rad(rng.uniform(-10, 10))
-    mask = draw_mask(shape, size, scale=rng.uniform(0.45, 0.85), tilt=tilt, position=rng.uniform(size=2))
+    mask = draw_mask(shape, size, scale=rng.uniform(0.6, 0.95), tilt=tilt, position=rng.uniform(size=2))
     shade = 1 - 0.6 * draw_texture(rng, size, texture, tilt)
     hue = (list(COLORS.values())[color] + rng.uniform(-6, 6)) / 360
     paint = np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.75, 1), rng.uniform(0.7, 1))[::-1], np.float32)  # BGR
@@ -190,7 +190,8 @@ def draw_texture(rng: np.random.Generator, size: int, texture: int, tilt: float)
 
 
 def draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw a cloudy gray background, (size, size, 3) float32, hardly tinted, with no direction preferred."""
-    clouds = rng.uniform(0.15, 0.75) + 0.1 * rng.standard_normal((4, 4), np.float32)
+    """Draw a cloudy gray background lit from above, (size, size, 3) float32, hardly tinted."""
+    light = rng.uniform(0.02, 0.1) * np.linspace(1, -1, 4, dtype=np.float32)[:, None]
+    clouds = rng.uniform(0.25, 0.7) + light + 0.06 * rng.standard_normal((4, 4), np.float32)
     gray = cv2.resize(clouds, (size, size), interpolation=cv2.INTER_CUBIC)
-    return gray[..., None] + np.float32(rng.uniform(-0.04, 0.04, 3))
+    return gray[..., None] + np.float32(rng.uniform(-0.02, 0.02, 3))

@@ -1,7 +1,7 @@
 from .amp import AutocastOptimWrapper
 from .checkpoint import PlainCheckpoint, SafeCheckpointHook
 from .hooks import ProgressBar, StopOnNonFiniteLoss
-from .launch import setup_launch
+from .launch import check_batches, setup_launch
 
 __all__ = [
     'AutocastOptimWrapper',
@@ -9,5 +9,6 @@ __all__ = [
     'ProgressBar',
     'SafeCheckpointHook',
     'StopOnNonFiniteLoss',
+    'check_batches',
     'setup_launch',
 ]

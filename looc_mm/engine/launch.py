@@ -4,6 +4,9 @@ import os
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import get_world_size
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
@@ -46,3 +49,29 @@ def setup_launch(cfg: Config, launcher: str) -> None:
             torch.set_num_threads(1)
         torch.distributed.init_process_group('gloo')
     cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {})
+
+
+def check_batches(runner: Runner) -> None:
+    """Looks at what a built runner would train on, before it starts.
+
+    Args:
+        runner: A runner that has a training loop.
+
+    Raises:
+        ValueError: If the dataset does not fill one batch, or a queue of the model is no multiple of the batch.
+    """
+    loader = runner.train_loop.dataloader
+    batch, processes = loader.batch_size, get_world_size()
+    if len(loader) == 0:
+        raise ValueError(
+            f'the training data, {len(loader.dataset)} samples, does not fill a batch of {batch} on '
+            f'each of {processes} processes: set train_dataloader.batch_size lower than that'
+        )
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    length = getattr(getattr(model, 'neck', None), 'queue_len', batch * processes)
+    if length % (batch * processes):
+        raise ValueError(
+            f'model.neck.queue_len={length} is no multiple of the batch, {batch} images on each of {processes} '
+            f'processes: set it to {max(1, round(length / batch / processes)) * batch * processes}, say '
+            f'(--cfg-options model.neck.queue_len=...)'
+        )

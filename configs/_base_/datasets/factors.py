@@ -1,7 +1,7 @@
 """The procedural dataset of shapes, colours and textures, which needs no files."""
 
 train_dataloader = dict(
-    batch_size=128,
+    batch_size=64,
     num_workers=1,
     persistent_workers=True,
     pin_memory=True,
