@@ -191,7 +191,7 @@ def draw_texture(rng: np.random.Generator, size: int, texture: int, tilt: float)
 
 def draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
     """Draw a cloudy gray background lit from above, (size, size, 3) float32, hardly tinted."""
-    light = rng.uniform(0.02, 0.1) * np.linspace(1, -1, 4, dtype=np.float32)[:, None]
-    clouds = rng.uniform(0.25, 0.7) + light + 0.06 * rng.standard_normal((4, 4), np.float32)
+    light = rng.uniform(0.05, 0.25) * np.linspace(1, -1, 4, dtype=np.float32)[:, None]
+    clouds = rng.uniform(0.25, 0.7) + light + 0.04 * rng.standard_normal((4, 4), np.float32)
     gray = cv2.resize(clouds, (size, size), interpolation=cv2.INTER_CUBIC)
     return gray[..., None] + np.float32(rng.uniform(-0.02, 0.02, 3))
