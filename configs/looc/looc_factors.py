@@ -21,7 +21,7 @@ model = dict(
         ),
     ),
     backbone=dict(type='ResNet', depth=18, stem_channels=16, base_channels=16),
-    neck=dict(type='QueuePerHeadNeck', in_channels=128, hid_channels=128, queue_len=2048),
+    neck=dict(type='QueuePerHeadNeck', in_channels=128, hid_channels=128, queue_len=256),
     head=dict(type='LooCLoss', temperature=0.1),
     momentum=0.99,
 )

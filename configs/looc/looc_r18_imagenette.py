@@ -21,7 +21,7 @@ model = dict(
         ),
     ),
     backbone=dict(type='ResNet', depth=18),
-    neck=dict(type='QueuePerHeadNeck', in_channels=512, hid_channels=512, queue_len=4096),
-    head=dict(type='LooCLoss', temperature=0.2),
+    neck=dict(type='QueuePerHeadNeck', in_channels=512, hid_channels=512, queue_len=512),
+    head=dict(type='LooCLoss', temperature=0.1),
     momentum=0.99,
 )

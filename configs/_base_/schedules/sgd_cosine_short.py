@@ -4,5 +4,5 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', begin=1, convert_to_iter_based=True),
 ]
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=40)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=24)
 auto_scale_lr = dict(base_batch_size=128)
