@@ -1,4 +1,4 @@
-_base_ = '../_base_/eval_runtime.py'
+_base_ = '../_base_/evaluation/runtime.py'
 
 _pipeline = [dict(type='LoadCanvas', size=48), dict(type='PackCanvas', label_keys=('shape', 'color', 'texture'))]
 _dataset = dict(type='Factors', length=2048, seed=1, pipeline=_pipeline)

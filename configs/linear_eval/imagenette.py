@@ -1,24 +1,2 @@
-_base_ = '../_base_/eval_runtime.py'
-
-_root = 'data/imagenette'
-_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=55, edge='short'),
-    dict(type='CenterCrop', crop_size=48),
-    dict(type='PackCanvas', label_keys=('gt_label',)),
-]
-_dataset = dict(type='ImageFolder', with_label=True, pipeline=_pipeline)
-_loader = dict(
-    batch_size=256,
-    num_workers=2,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='default_collate'),
-)
-
-test_dataloader = dict(**_loader, dataset=dict(**_dataset, data_root=f'{_root}/val'))
-test_cfg = dict(
-    type='FrozenFeatureLoop',
-    dataset='imagenette',
-    train_dataloader=dict(**_loader, dataset=dict(**_dataset, data_root=f'{_root}/train')),
-    protocols=[dict(type='LinearProbe')],
-)
+_base_ = ['../_base_/evaluation/imagenette.py', '../_base_/evaluation/runtime.py']
+test_cfg = dict(protocols=[dict(type='LinearProbe')])
