@@ -6,6 +6,7 @@ from .color import ColorJitter
 from .crop import RandomResizedCrop
 from .flip import HorizontalFlip
 from .rotation import RandomRightAngleRotation
+from .texture import RandomConvTexture
 
 __all__ = [
     'AtomicAugmentation',
@@ -14,6 +15,7 @@ __all__ = [
     'GeometricAugmentation',
     'HorizontalFlip',
     'Params',
+    'RandomConvTexture',
     'RandomResizedCrop',
     'RandomRightAngleRotation',
 ]
