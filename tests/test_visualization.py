@@ -1,0 +1,31 @@
+"""What is drawn is what was given: read back from the figure's artists."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from looc_mm.views import LeaveOneOutPipeline
+from looc_mm.visualization import draw_probes, draw_views
+
+
+def test_views_stand_under_their_spaces_names(photographs):
+    pipeline = LeaveOneOutPipeline([dict(type='RandomResizedCrop', size=32), dict(type='RandomRightAngleRotation')])
+    figure = Figure()
+    draw_views(figure, pipeline, list(photographs), seed=4)
+    axes = np.array(figure.axes).reshape(2, 4)
+    assert [axis.get_title().split()[-1] for axis in axes[0]] == ['image', 'query', 'invariant', 'rotation']
+    generator = torch.Generator().manual_seed(4)
+    for row, photo in zip(axes, photographs, strict=True):
+        canvas = torch.from_numpy(photo).permute(2, 0, 1)[None]
+        views = pipeline.apply(canvas, pipeline.sample(1, generator, photo.shape[:2]))[:, 0]
+        for axis, view in zip(row[1:], views, strict=True):
+            assert np.allclose(axis.images[0].get_array(), view.permute(1, 2, 0))
+
+
+def test_bars_are_the_scores():
+    axis = Figure().subplots()
+    scores = {'moco': {'color': 40.0, 'shape': 60.0}, 'looc': {'color': 90.0, 'shape': 61.0}}
+    draw_probes(axis, scores, chance={'color': 12.5, 'shape': 25.0})
+    assert [bar.get_height() for bar in axis.patches] == [40, 60, 90, 61]
+    assert [label.get_text() for label in axis.get_xticklabels()] == ['color', 'shape']
+    assert {text.get_text() for text in axis.get_legend().get_texts()} == {'moco', 'looc', 'chance'}
