@@ -19,6 +19,7 @@ from torch import Tensor
 from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Params
 from looc_mm.augmentations.base import ImageSize, size_per_image, warp
 from looc_mm.registry import AUGMENTATIONS, TRANSFORMS
+from looc_mm.strategies import STRATEGIES, shared
 
 INVARIANT = 'invariant'
 CPU_CHUNK = 2_000_000  # numbers in the views that are made at a time, about a core's share of the caches
@@ -41,17 +42,24 @@ class LeaveOneOutPipeline(BaseTransform):
         augmentations: In order of application: configs or instances of registered augmentations.
         leave_one_out: Names of the augmentations that get a space, in the order of the spaces.
             None takes every augmentation that owns one.
+        strategy: What the keys of the spaces have from the query, a name in :mod:`looc_mm.strategies`.
+        same: Names of augmentations whose parameters every key has from the query, with or without a space.
 
     Attributes:
         spaces: ``('invariant', *leave_one_out)``.
         views: Names of the views: 'q', 'k_0', and 'k_<name>' for each space.
 
     Raises:
-        ValueError: If the list is empty, two augmentations have one name, or a space has no owner.
+        ValueError: If the list is empty, two augmentations have one name, a space has no owner, or the strategy
+            is unknown.
     """
 
     def __init__(
-        self, augmentations: Sequence[dict | AtomicAugmentation], leave_one_out: Sequence[str] | None = None
+        self,
+        augmentations: Sequence[dict | AtomicAugmentation],
+        leave_one_out: Sequence[str] | None = None,
+        strategy: str = 'leave_one_out',
+        same: Sequence[str] = (),
     ) -> None:
         self.augmentations: list[AtomicAugmentation] = [
             AUGMENTATIONS.build(each) if isinstance(each, dict) else each for each in augmentations
@@ -59,6 +67,11 @@ class LeaveOneOutPipeline(BaseTransform):
         names = [each.name for each in self.augmentations]
         owners = [each.name for each in self.augmentations if each.owns_space]
         self._check(names, owners, leave_one_out)
+        if strategy not in STRATEGIES:
+            raise ValueError(f'LeaveOneOutPipeline got strategy={strategy!r}; allowed are {sorted(STRATEGIES)}.')
+        if isinstance(same, str) or not set(same) <= set(names):
+            raise ValueError(f'LeaveOneOutPipeline got same={same!r}; it is a list of names among {names}.')
+        self.strategy, self.same = strategy, tuple(same)
         self.spaces = (INVARIANT, *(owners if leave_one_out is None else leave_one_out))
         self.views = ('q', 'k_0', *(f'k_{space}' for space in self.spaces[1:]))
 
@@ -108,8 +121,8 @@ class LeaveOneOutPipeline(BaseTransform):
                 rows = slice(index * batch_size, (index + 1) * batch_size)
                 table[view][augmentation.name] = {key: value[rows] for key, value in drawn.items()}
             size = augmentation.output_size(size)
-        for space in self.spaces[1:]:
-            table[f'k_{space}'][space] = table['q'][space]  # x_i of k_i is x_i of q (section 3)
+        STRATEGIES[self.strategy](table, self.spaces[1:])  # x_i of k_i is x_i of q (section 3)
+        shared(table, self.same)
         return table
 
     def apply(self, canvas: Tensor, table: ViewTable) -> Tensor:

@@ -1,4 +1,4 @@
-# MoCo v2 with rotation among its augmentations: ResNet-50 on IN-100, the paper's settings on 8 processes of 32 images.
+# MoCo v2 with rotation: ResNet-50 on IN-100, the paper's settings on 8 processes of 32 images.
 _base_ = [
     '../_base_/datasets/in100.py',
     '../_base_/schedules/sgd_steps_500e.py',

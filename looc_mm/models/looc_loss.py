@@ -24,17 +24,22 @@ class LooCLoss(nn.Module):
         temperature: tau. The paper does not give it and closely follows MoCo v2: 0.2.
         mask_false_negatives: Leave out those same-image negatives that by chance have the query's parameters
             of the space's augmentation (with rotation at p = 0.5 that is one in three). The paper does not.
+        same_image_negatives: Whether the other views of the image are negatives in the spaces i >= 1. Without them
+            every space is all-invariant: the control that tells the spaces' effect from that of more heads and views.
 
     Raises:
         ValueError: If the temperature is not positive.
     """
 
-    def __init__(self, temperature: float = 0.2, mask_false_negatives: bool = False) -> None:
+    def __init__(
+        self, temperature: float = 0.2, mask_false_negatives: bool = False, same_image_negatives: bool = True
+    ) -> None:
         super().__init__()
         if temperature <= 0:
             raise ValueError(f'LooCLoss got temperature={temperature}; it is positive, MoCo v2 uses 0.2.')
         self.temperature = temperature
         self.mask_false_negatives = mask_false_negatives
+        self.same_image_negatives = same_image_negatives
 
     def forward(
         self, q: Tensor, k: Tensor, queue: Tensor | Sequence[Tensor], shared: Tensor | None = None
@@ -78,7 +83,7 @@ class LooCLoss(nn.Module):
                 query = q[i].to(wide)  # B x D
                 positive = (query * k[i, i].to(wide)).sum(1, keepdim=True)  # B x 1
                 negatives = query @ queue[i].to(wide)  # B x K
-                if i == 0:
+                if i == 0 or not self.same_image_negatives:
                     logits.append(torch.cat([positive, negatives], 1))
                     continue
                 others = [j for j in spaces if j != i]

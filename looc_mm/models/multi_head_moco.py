@@ -161,7 +161,7 @@ class MultiHeadMoCo(BaseSelfSupervisor):
             figures[f'loss_{space}'] = per_space[i].detach()
             figures[f'top1_{space}'] = 100 * (logits[i][:, :1] > logits[i][:, 1:]).all(1).float().mean()
             figures[f'pos_{space}'] = logits[i][:, 0].mean() * self.head.temperature
-            if i:
+            if i and self.head.same_image_negatives:
                 same_image = logits[i][:, 1 : len(self.spaces)]
                 kept = same_image.isfinite()  # a masked false negative is -inf
                 total = torch.where(kept, same_image, 0).sum()

@@ -106,3 +106,12 @@ def test_order_of_the_logits():
 def test_temperature_must_be_positive():
     with pytest.raises(ValueError, match='temperature=0'):
         LooCLoss(temperature=0)
+
+
+def test_without_same_image_negatives_every_space_is_info_nce():
+    q, k, queue = embeddings(2)
+    k[1, 0] = k[1, 2] = k[2, 0] = k[2, 1] = torch.nan  # not read
+    loss, per_space = LooCLoss(same_image_negatives=False)(q, k, queue)
+    for i in range(3):
+        assert torch.allclose(per_space[i], LooCLoss()(q[i : i + 1], k[i : i + 1, i : i + 1], queue[i : i + 1])[0])
+    assert torch.allclose(loss, per_space.mean())
