@@ -9,7 +9,8 @@ def step_generator(*stream: int) -> torch.Generator:
     """A CPU generator for this training iteration.
 
     Seed and iteration are the running Runner's. Outside a Runner the generator is seeded by torch's
-    global one, so that successive calls differ and ``torch.manual_seed`` repeats them.
+    global one, so that successive calls differ and ``torch.manual_seed`` repeats them. (A Runner that has ended
+    leaves its last iteration current in its process.)
 
     Args:
         *stream: Numbers that tell this use from others, say the rank where processes shall differ.

@@ -3,11 +3,30 @@
 With ``default_scope = 'looc_mm'`` a config finds our types first, then MMPreTrain's, then MMEngine's.
 """
 
-from mmengine.registry import Registry
+from typing import Any
+
+from mmengine.registry import Registry, build_from_cfg
 from mmpretrain import registry as mmpretrain
 
+
+def _build_augmentation(cfg: dict, registry: Registry, **kwargs: Any) -> Any:
+    """Build as MMEngine does; of an unknown type say which ones are known."""
+    kind = cfg.get('type')
+    if isinstance(kind, str) and registry.get(kind) is None:
+        raise KeyError(
+            f'{kind} is no registered augmentation. Known: {sorted(registry.module_dict)}. Import the file that '
+            f'registers it: custom_imports in the config, --plugin FILE.py, or an entry point of its package.'
+        )
+    return build_from_cfg(cfg, registry, **kwargs)
+
+
 #: Atomic augmentations: registering one and naming it in a config's list gives it a view, a head and a queue.
-AUGMENTATIONS = Registry('atomic augmentation', scope='looc_mm', locations=['looc_mm.augmentations'])
+AUGMENTATIONS = Registry(
+    'atomic augmentation',
+    build_func=_build_augmentation,
+    scope='looc_mm',
+    locations=['looc_mm.augmentations', 'looc_mm.plugins'],
+)
 #: Evaluation protocols: what is computed from frozen features.
 PROTOCOLS = Registry('protocol', scope='looc_mm', locations=['looc_mm.evaluation'])
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from torch import Tensor
+from torch.nn import ModuleDict
 
 from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Params
 from looc_mm.augmentations.base import ImageSize, size_per_image, warp
@@ -82,7 +83,10 @@ class LeaveOneOutPipeline(BaseTransform):
         for bad, why in (
             ({name for name in names if names.count(name) > 1}, 'more than one augmentation is'),
             ({INVARIANT, '0'} & set(names), 'this name is reserved, yet an augmentation is'),
-            ({name for name in names if '.' in name}, 'a name cannot hold a dot, yet an augmentation is'),
+            (
+                {name for name in names if '.' in name or hasattr(ModuleDict, name)},
+                'a name cannot hold a dot or be a word of torch.nn.ModuleDict, yet an augmentation is',
+            ),
         ):
             if bad:
                 raise ValueError(
@@ -112,11 +116,21 @@ class LeaveOneOutPipeline(BaseTransform):
 
         Returns:
             ``table[view][augmentation]``: parameters with leading dimension B, on the CPU.
+
+        Raises:
+            ValueError: If an augmentation's parameters are not one per image.
         """
         table: ViewTable = {view: {} for view in self.views}
         size: ImageSize = size_per_image(image_size, batch_size).repeat(len(self.views), 1)
         for augmentation in self.augmentations:
             drawn = augmentation.sample(len(self.views) * batch_size, generator, size)
+            lengths = {key: len(value) for key, value in drawn.items()}
+            expected = len(self.views) * batch_size
+            if set(lengths.values()) - {expected}:
+                raise ValueError(
+                    f'{augmentation.name!r} sampled parameters of lengths {lengths} where {expected} images '
+                    f'were asked for; each must have that leading dimension.'
+                )
             for index, view in enumerate(self.views):
                 rows = slice(index * batch_size, (index + 1) * batch_size)
                 table[view][augmentation.name] = {key: value[rows] for key, value in drawn.items()}
@@ -135,7 +149,7 @@ class LeaveOneOutPipeline(BaseTransform):
         Returns:
             (S + 1, B, 3, h, w) float32 in [0, 1]: q, k_0, then one key per space in order.
         """
-        height, width = self._view_size(canvas.shape[-2:])
+        height, width = self.view_size(canvas.shape[-2:])
         batch = len(canvas)
         # On a CPU the whole batch at once would leave its caches at every step: 2-4 times slower.
         step = max(1, CPU_CHUNK // (len(self.views) * 3 * height * width)) if canvas.device.type == 'cpu' else batch
@@ -157,7 +171,7 @@ class LeaveOneOutPipeline(BaseTransform):
                 views = flat.unflatten(0, (len(self.views), -1))
         return views
 
-    def _view_size(self, size: ImageSize) -> tuple[int, int]:
+    def view_size(self, size: ImageSize) -> tuple[int, int]:
         """(h, w) of the views from the canvas's."""
         for augmentation in self.augmentations:
             size = augmentation.output_size(size)
@@ -173,7 +187,7 @@ class LeaveOneOutPipeline(BaseTransform):
         size: ImageSize = views.shape[-2:]
         matrices = []
         for augmentation in group:
-            matrices.append(augmentation.matrix(self._params(table, augmentation)))
+            matrices.append(augmentation.matrix(self._params(table, augmentation)).double())
             size = augmentation.output_size(size)
         height, width = (int(side) for side in size)
         # Each takes its output to its input, so the first augmentation's matrix acts last.
@@ -201,12 +215,15 @@ class LeaveOneOutPipeline(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Turn ``results['img']``, one (H, W, 3) uint8 BGR image, into a list of such views.
 
-        The views' names go to ``results['views']``. Draws come from torch's global generator, which
-        a dataloader seeds for every worker.
+        The views' names go to ``results['views']``. Put :class:`LoadCanvas` before it: the crop samples four
+        pixels for one, so from a large photograph it would alias. Draws come from torch's global generator, which a
+        dataloader seeds for every worker when the worker starts: set ``persistent_workers=True``, or every
+        epoch repeats the draws of the first.
         """
         image = results['img']
         canvas = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))[None]
-        views = self.apply(canvas, self.sample(1, None, image.shape[:2]))[:, 0]
+        size = results.get('ori_shape', image.shape[:2])
+        views = self.apply(canvas, self.sample(1, None, size))[:, 0]
         pixels = (views * 255).round_().byte().flip(1).permute(0, 2, 3, 1).contiguous().numpy()
         results['img'], results['views'] = list(pixels), self.views
         return results

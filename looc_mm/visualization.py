@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from torch import Tensor
 
 from looc_mm.views import LeaveOneOutPipeline
 
@@ -13,25 +14,26 @@ COLORS = ('#8a8f98', '#d1495b', '#2e86ab', '#edae49', '#3c896d')  # bars by meth
 
 
 def draw_views(
-    figure: Figure | SubFigure, pipeline: LeaveOneOutPipeline, images: Sequence[np.ndarray], seed: int = 0
+    figure: Figure | SubFigure, pipeline: LeaveOneOutPipeline, samples: Sequence[Mapping[str, Tensor]], seed: int = 0
 ) -> None:
-    """Draw a row for each image: the image, q, k_0 and every k_i under the name of its space.
+    """Draw a row for each sample: its canvas, q, k_0 and every k_i under the name of its space.
 
     Args:
         figure: Where to draw.
         pipeline: What makes the views.
-        images: Each (H, W, 3) uint8 RGB, of any size.
+        samples: What a dataset gives: ``inputs`` (3, H, W) uint8 RGB, ``image_size`` (2,) of the original.
         seed: Of the view table.
     """
     generator = torch.Generator().manual_seed(seed)
-    axes = figure.subplots(len(images), 1 + len(pipeline.views), squeeze=False)
-    for row, image in zip(axes, images, strict=True):
-        canvas = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
-        views = pipeline.apply(canvas, pipeline.sample(1, generator, image.shape[:2]))[:, 0]  # S + 1 x 3 x h x w
-        for axis, picture in zip(row, [image, *views.permute(0, 2, 3, 1).numpy()], strict=True):
+    axes = figure.subplots(len(samples), 1 + len(pipeline.views), squeeze=False)
+    for row, sample in zip(axes, samples, strict=True):
+        canvas = sample['inputs'][None]
+        views = pipeline.apply(canvas, pipeline.sample(1, generator, sample['image_size'][None]))[:, 0]
+        pictures = [canvas[0] / 255, *views]  # each 3 x H x W
+        for axis, picture in zip(row, [each.permute(1, 2, 0).numpy() for each in pictures], strict=True):
             axis.imshow(picture, interpolation='nearest')
             axis.set_axis_off()
-    titles = ['image', '$q$\nthe query', '$k_0$\nspace: invariant']
+    titles = ['canvas', '$q$\nthe query', '$k_0$\nspace: invariant']
     titles += [f'$k_{{{space}}}$\nspace: {space}' for space in pipeline.spaces[1:]]
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=9)

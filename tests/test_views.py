@@ -181,6 +181,41 @@ def test_as_a_transform_of_one_image(photographs):
         assert np.abs(ours[..., ::-1].transpose(2, 0, 1) / 255 - theirs.numpy()).max() <= 0.5 / 255 + 1e-6
 
 
+def test_parameters_must_be_one_per_image(generator):
+    class Short(AtomicAugmentation):
+        name = 'short'
+
+        def sample(self, batch_size, generator, image_size):
+            return {'by': torch.rand(1, generator=generator)}
+
+        def apply(self, images, params):
+            return images * params['by']
+
+    with pytest.raises(ValueError, match=r"'short' sampled parameters of lengths \{'by': 1\} where 8"):
+        LeaveOneOutPipeline([Short()], leave_one_out=[]).sample(4, generator, (8, 8))
+
+
+def test_rotation_before_the_crop_of_a_wide_picture_warns(generator):
+    with pytest.warns(UserWarning, match='behind RandomResizedCrop'):
+        LeaveOneOutPipeline([ALL[2], ALL[0]]).sample(2, generator, (30, 40))
+
+
+def test_a_float32_matrix_fuses_with_others(canvas, generator):
+    class Still(GeometricAugmentation):
+        name = 'still'
+
+        def sample(self, batch_size, generator, image_size):
+            return {'number': torch.rand(batch_size, generator=generator)}
+
+        def matrix(self, params):
+            return torch.eye(3).expand(len(params['number']), 3, 3)
+
+    pipeline = LeaveOneOutPipeline([ALL[0], Still()], leave_one_out=[])
+    table = pipeline.sample(len(canvas), generator, (224, 224))
+    expected = pipeline.augmentations[0].apply(canvas.float() / 255, table['q']['crop'])
+    assert torch.allclose(pipeline.apply(canvas, table)[0], expected, atol=1e-5)
+
+
 class Twin(GeometricAugmentation):
     name = 'color'
 
@@ -202,6 +237,7 @@ class Twin(GeometricAugmentation):
         (ALL, ['color', 'color'], 'twice'),
         ([type('Odd', (Twin,), {'name': 'invariant'})()], None, 'reserved'),
         ([type('Odd', (Twin,), {'name': 'a.b'})()], None, 'dot'),
+        ([type('Odd', (Twin,), {'name': 'type'})()], None, 'ModuleDict'),
     ],
 )
 def test_wrong_lists_are_refused(augmentations, leave_one_out, message):

@@ -11,13 +11,17 @@ from looc_mm.visualization import draw_probes, draw_views
 def test_views_stand_under_their_spaces_names(photographs):
     pipeline = LeaveOneOutPipeline([dict(type='RandomResizedCrop', size=32), dict(type='RandomRightAngleRotation')])
     figure = Figure()
-    draw_views(figure, pipeline, list(photographs), seed=4)
+    samples = [
+        {'inputs': torch.from_numpy(photo).permute(2, 0, 1), 'image_size': torch.tensor([300, 200])}
+        for photo in photographs
+    ]
+    draw_views(figure, pipeline, samples, seed=4)
     axes = np.array(figure.axes).reshape(2, 4)
-    assert [axis.get_title().split()[-1] for axis in axes[0]] == ['image', 'query', 'invariant', 'rotation']
+    assert [axis.get_title().split()[-1] for axis in axes[0]] == ['canvas', 'query', 'invariant', 'rotation']
     generator = torch.Generator().manual_seed(4)
-    for row, photo in zip(axes, photographs, strict=True):
-        canvas = torch.from_numpy(photo).permute(2, 0, 1)[None]
-        views = pipeline.apply(canvas, pipeline.sample(1, generator, photo.shape[:2]))[:, 0]
+    for row, sample in zip(axes, samples, strict=True):
+        canvas = sample['inputs'][None]
+        views = pipeline.apply(canvas, pipeline.sample(1, generator, (300, 200)))[:, 0]
         for axis, view in zip(row[1:], views, strict=True):
             assert np.allclose(axis.images[0].get_array(), view.permute(1, 2, 0))
 

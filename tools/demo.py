@@ -70,10 +70,10 @@ def draw(path: Path, scores: dict[str, dict[str, float]], chance: dict[str, floa
     """Draw the views of one image above the bars of the probes."""
     init_default_scope('looc_mm')
     pipeline = TRANSFORMS.build(Config.fromfile(ROOT / METHODS['looc'][1]).model.data_preprocessor.pipeline)
-    image = Factors(length=1, size=128)[0]['img'][..., ::-1]
+    sample = Factors(length=1, pipeline=[dict(type='LoadCanvas', size=64), dict(type='PackCanvas')])[0]
     figure = Figure(figsize=(7.2, 5.4), layout='constrained')
     top, bottom = figure.subfigures(2, 1, height_ratios=[2, 3])
-    draw_views(top, pipeline, [image], seed=VIEWS_SEED)
+    draw_views(top, pipeline, [sample], seed=VIEWS_SEED)
     draw_probes(bottom.subplots(), {METHODS[method][0]: values for method, values in scores.items()}, chance)
     figure.savefig(path, dpi=150)
 

@@ -17,6 +17,7 @@ from mmengine.utils import import_modules_from_strings
 
 from looc_mm.engine.launch import LAUNCHERS, setup_launch
 from looc_mm.evaluation.checkpoint import check_weights, read_checkpoint, read_training_config
+from looc_mm.plugins import PLUGIN_HELP, load_files
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,11 +26,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'checkpoint', help='checkpoint, or a pretraining config (.py) for its model with random weights'
     )
-    parser.add_argument('--work-dir', help='where results.json goes; default: work_dirs/<folder>/<name> of the config')
+    parser.add_argument(
+        '--work-dir', help='where results.json goes; default: work_dirs/<folder>/<config>/<run>_<checkpoint>'
+    )
     parser.add_argument('--spaces', nargs='+', help='probe the embeddings of these spaces, or of "all", in place of V')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--amp', action='store_true', help='extract features in mixed precision')
     parser.add_argument('--trust-checkpoint', action='store_true', help='allow the checkpoint to run code on loading')
+    parser.add_argument('--plugin', action='append', default=[], metavar='FILE.py', help=PLUGIN_HELP)
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -56,7 +60,9 @@ def build_config(args: argparse.Namespace, checkpoint: dict[str, Any] | None) ->
     if checkpoint is not None:
         cfg.load_from = args.checkpoint
     path = Path(args.config).resolve()
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', path.parent.name, path.stem))
+    source = Path(args.checkpoint).resolve()
+    run = '_'.join([source.parent.name if checkpoint else 'random', source.stem, *(args.spaces or [])])
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', path.parent.name, path.stem, run))
     cfg.randomness = dict(seed=args.seed)
     cfg.test_cfg.update(seed=args.seed, amp=args.amp)
     if args.spaces:
@@ -67,6 +73,7 @@ def build_config(args: argparse.Namespace, checkpoint: dict[str, Any] | None) ->
 
 def main() -> None:
     args = parse_args()
+    load_files(args.plugin)
     checkpoint = None if args.checkpoint.endswith('.py') else read_checkpoint(args.checkpoint, args.trust_checkpoint)
     if args.trust_checkpoint:
         os.environ['TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'] = '1'  # for the runner, which loads the file again

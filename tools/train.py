@@ -8,6 +8,7 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from looc_mm.engine.launch import LAUNCHERS, check_batches, setup_launch
+from looc_mm.plugins import PLUGIN_HELP, load_files
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,6 +27,7 @@ def parse_args() -> argparse.Namespace:
         '--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size over all processes'
     )
     parser.add_argument('--seed', type=int, help='random seed; default: the config')
+    parser.add_argument('--plugin', action='append', default=[], metavar='FILE.py', help=PLUGIN_HELP)
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -61,6 +63,7 @@ def build_config(args: argparse.Namespace) -> Config:
 
 def main() -> None:
     args = parse_args()
+    load_files(args.plugin)
     cfg = build_config(args)
     setup_launch(cfg, args.launcher)
     runner = Runner.from_cfg(cfg)

@@ -1,18 +1,20 @@
 """Rotation by right angles; fused with its geometric neighbours."""
 
+import warnings
+
 import torch
 from torch import Tensor
 
 from looc_mm.registry import AUGMENTATIONS
 
-from .base import GeometricAugmentation, ImageSize, Params, check_probability, coin
+from .base import GeometricAugmentation, ImageSize, Params, check_probability, coin, size_per_image
 
 
 @AUGMENTATIONS.register_module()
 class RandomRightAngleRotation(GeometricAugmentation):
     """Turn the image by 90, 180 or 270 degrees (section 4), exactly, without interpolation.
 
-    It turns the square that it is given, so it stands behind the crop in the list.
+    It turns the square that it is given, so it stands behind the crop in the list; elsewhere it warns.
 
     Args:
         prob: Probability of a turn (appendix A: 0.5); its angle is one of the three with equal chance.
@@ -28,6 +30,9 @@ class RandomRightAngleRotation(GeometricAugmentation):
 
     def sample(self, batch_size: int, generator: torch.Generator | None, image_size: ImageSize) -> Params:
         """Draw ``quarter_turns`` (B,) int64, counter-clockwise; 0 where the coin says no turn."""
+        sizes = size_per_image(image_size, batch_size)
+        if (sizes[:, 0] != sizes[:, 1]).any():
+            warnings.warn('RandomRightAngleRotation turns squares: put it behind RandomResizedCrop.', stacklevel=2)
         turns = torch.randint(1, 4, (batch_size,), generator=generator)
         return {'quarter_turns': turns * coin(batch_size, self.prob, generator)}
 

@@ -100,5 +100,6 @@ class ImageFolder(CustomDataset):
         return (
             f'{type(self).__name__} got {self.img_prefix!r} ({os.path.abspath(self.img_prefix)}): {problem}. '
             'Put or link the images there, or change the folder, in training with '
-            '`--cfg-options train_dataloader.dataset.data_root=...`'
+            '`--cfg-options train_dataloader.dataset.data_root=...`, in evaluation with both '
+            '`test_dataloader.dataset.data_root=...` and `test_cfg.train_dataloader.dataset.data_root=...`'
         )

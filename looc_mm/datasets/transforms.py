@@ -49,7 +49,9 @@ class LoadCanvas(BaseTransform):
         if img is None:
             return None
         results['ori_shape'] = img.shape[:2]
-        results['img'] = cv2.resize(img, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+        # Linear reads four pixels for one: six times as fast as the area's mean, and enough up to half the size.
+        filter_ = cv2.INTER_AREA if max(img.shape[:2]) > 2 * self.size else cv2.INTER_LINEAR
+        results['img'] = cv2.resize(img, (self.size, self.size), interpolation=filter_)
         return results
 
     def _decode(self, path: str) -> np.ndarray | None:

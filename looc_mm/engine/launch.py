@@ -23,10 +23,16 @@ def setup_launch(cfg: Config, launcher: str) -> None:
         launcher: One of ``LAUNCHERS``; 'none' is a single process.
 
     Raises:
-        ValueError: If the launcher is unknown, is not available without a GPU, or did not start this process.
+        ValueError: If ranks are to be seeded differently, or the launcher is unknown, is not available without a GPU,
+            or did not start this process.
     """
     if launcher not in LAUNCHERS:
         raise ValueError(f'launcher must be one of {LAUNCHERS}, got {launcher!r}')
+    if (cfg.get('randomness') or {}).get('diff_rank_seed'):
+        raise ValueError(
+            'randomness.diff_rank_seed=True would seed the shuffle of the keys differently on every process. Leave it '
+            'out: the views differ from process to process by themselves.'
+        )
     cfg.launcher = launcher
     if launcher == 'none':
         return
@@ -58,7 +64,8 @@ def check_batches(runner: Runner) -> None:
         runner: A runner that has a training loop.
 
     Raises:
-        ValueError: If the dataset does not fill one batch, or a queue of the model is no multiple of the batch.
+        ValueError: If the dataset does not fill one batch, or the model has queues and the last batch is smaller
+            than the others or the queue is no multiple of the batch.
     """
     loader = runner.train_loop.dataloader
     batch, processes = loader.batch_size, get_world_size()
@@ -68,7 +75,14 @@ def check_batches(runner: Runner) -> None:
             f'each of {processes} processes: set train_dataloader.batch_size lower than that'
         )
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    length = getattr(getattr(model, 'neck', None), 'queue_len', batch * processes)
+    length = getattr(getattr(model, 'neck', None), 'queue_len', None)
+    if length is None:
+        return
+    if not loader.drop_last and len(loader.sampler) % batch:
+        raise ValueError(
+            f'the last batch of an epoch has {len(loader.sampler) % batch} images in place of {batch}, which a queue '
+            f'cannot take: set train_dataloader.drop_last=True'
+        )
     if length % (batch * processes):
         raise ValueError(
             f'model.neck.queue_len={length} is no multiple of the batch, {batch} images on each of {processes} '

@@ -77,13 +77,13 @@ def extract_features(
         # A smaller last batch picks other kernels, which round differently: fill it up with its last image.
         fill = full.clamp(max=len(indices) - 1)
         images = model.data_preprocessor(batch, False)['inputs'][fill]  # type: ignore[operator]  # (B, 3, h, w)
-        with torch.autocast(images.device.type, enabled=amp):
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
             views = [
                 model.extract_feat(_turn(images, turns), spaces)  # type: ignore[operator]
                 for turns in angles[rows[-1][fill]].unbind(1)
             ]
         x.append(torch.stack(views, dim=1)[: len(indices)].float().cpu())  # (B, A, C)
-        for key, label in batch['labels'].items():
+        for key, label in batch.get('labels', {}).items():
             labels[key].append(label.cpu())
     model.train(was_training)
 

@@ -1,6 +1,7 @@
 """Evaluation as MMEngine's test loop: extract once, then every protocol fits and scores."""
 
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ class FrozenFeatureLoop(BaseLoop):
         Returns:
             Values by name, such as ``{'linear/imagenette/top1': 83.1}``.
         """
+        self._check_size()
         features: dict[tuple, Features] = {}
         records: list[dict[str, Any]] = []
         metrics: dict[str, float] = {}
@@ -106,6 +108,18 @@ class FrozenFeatureLoop(BaseLoop):
         if is_main_process():
             print(self._table(metrics))
         return metrics
+
+    def _check_size(self) -> None:
+        """Warn where the images are not of the size that the model was trained on."""
+        pipeline = getattr(self.model.data_preprocessor, 'pipeline', None)
+        size = tuple(self.dataloader.dataset[0]['inputs'].shape[-2:])
+        trained = pipeline.view_size(size) if pipeline else size
+        if trained != size:
+            warnings.warn(
+                f'The model was trained on views of {trained[0]} x {trained[1]} pixels and is evaluated on '
+                f'{size[0]} x {size[1]}: set the sizes in the dataset pipelines of the evaluation config.',
+                stacklevel=2,
+            )
 
     def _table(self, metrics: dict[str, float]) -> str:
         width = max(map(len, metrics), default=0)

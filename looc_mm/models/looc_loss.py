@@ -86,10 +86,10 @@ class LooCLoss(nn.Module):
                 if i == 0 or not self.same_image_negatives:
                     logits.append(torch.cat([positive, negatives], 1))
                     continue
-                others = [j for j in spaces if j != i]
-                same_image = torch.einsum('bd,jbd->bj', query, k[i, others].to(wide))  # B x n
+                others = torch.cat([k[i, :i], k[i, i + 1 :]]).to(wide)  # n x B x D
+                same_image = torch.einsum('bd,jbd->bj', query, others)  # B x n
                 if self.mask_false_negatives and shared is not None:
-                    same_image = same_image.masked_fill(shared[i, others].t(), -torch.inf)
+                    same_image = same_image.masked_fill(torch.cat([shared[i, :i], shared[i, i + 1 :]]).t(), -torch.inf)
                 logits.append(torch.cat([positive, same_image, negatives], 1))
             return [each / self.temperature for each in logits]
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from mmengine.dist import get_world_size
 from mmpretrain.models.selfsup import BaseSelfSupervisor
 from torch import Tensor, nn
 
@@ -35,7 +36,8 @@ class MultiHeadMoCo(BaseSelfSupervisor):
             dataset's pipeline, one that normalises a list of views.
         spaces: Only where the views are made in the dataset's pipeline: the names of its spaces.
         momentum: m of the key encoder: key = m key + (1 - m) query. MoCo: 0.999.
-        shuffle_bn: Encode keys in shuffled batches, so that batch norm cannot leak.
+        shuffle_bn: Encode keys in batches shuffled over the processes, so that batch norm cannot leak. It has no
+            effect in one process.
 
     Attributes:
         spaces: ``('invariant', *leave_one_out)``.
@@ -141,7 +143,7 @@ class MultiHeadMoCo(BaseSelfSupervisor):
         """
         views = torch.stack(tuple(keys), 1)  # B x S x 3 x h x w
         batch_size = len(views)
-        order = Shuffle(batch_size) if self.shuffle_bn else None
+        order = Shuffle(batch_size) if self.shuffle_bn and get_world_size() > 1 else None
         if order:
             views = order.shuffle(views)
         v = encode(self.key_backbone, views.flatten(0, 1))  # BS x C

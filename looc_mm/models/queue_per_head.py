@@ -45,7 +45,7 @@ class KeyQueue(nn.Module):
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
         """Overwrite the oldest keys by new ones, (B, D), whose number divides the queue's length."""
-        where = self.place + torch.arange(len(keys), device=keys.device)
+        where = (self.place + torch.arange(len(keys), device=keys.device)).remainder(self.keys.shape[1])
         self.keys.index_copy_(1, where, keys.t().to(self.keys.dtype))
         self.place.add_(len(keys)).remainder_(self.keys.shape[1])
 

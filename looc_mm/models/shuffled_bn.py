@@ -2,7 +2,8 @@
 
 Batch norm leaks which images stand in one batch, and a network can cheat on that. So the key images of all
 processes change places before the key encoder and the embeddings change back after it. Each process sends
-only the B images it holds, by one all-to-all.
+only the B images it holds, by one all-to-all. In one
+process every image stays in its batch, so nothing is shuffled there.
 
 Shapes
     N  processes        B  images of this process        ...  anything
@@ -38,13 +39,13 @@ class Shuffle:
 
     def shuffle(self, images: Tensor) -> Tensor:
         """Hand (B, ...) images out; returns the (B, ...) that come in, in the permutation's order."""
-        arrived = _exchange(images[self.outgoing.to(images.device)], self.sent, self.received)
-        return arrived[self.arriving.argsort().to(images.device)]
+        arrived = _exchange(images[self.outgoing.to(images.device, non_blocking=True)], self.sent, self.received)
+        return arrived[self.arriving.argsort().to(images.device, non_blocking=True)]
 
     def restore(self, shuffled: Tensor) -> Tensor:
         """Undo :meth:`shuffle` for what was computed from its result, (B, ...)."""
-        returned = _exchange(shuffled[self.arriving.to(shuffled.device)], self.received, self.sent)
-        return returned[self.outgoing.argsort().to(shuffled.device)]
+        returned = _exchange(shuffled[self.arriving.to(shuffled.device, non_blocking=True)], self.received, self.sent)
+        return returned[self.outgoing.argsort().to(shuffled.device, non_blocking=True)]
 
 
 def _exchange(outgoing: Tensor, sent: list[int], received: list[int]) -> Tensor:

@@ -11,7 +11,7 @@ from looc_mm.datasets.in100 import WNIDS
 FOLDER = Path(__file__).parents[2] / 'configs/_base_/datasets'
 LAYOUTS = {  # config -> first image, canvas, labels
     'in100': ([f'data/imagenet/train/{wnid}/1.JPEG' for wnid in WNIDS], 256, {'gt_label'}),
-    'imagenette': (['data/imagenette/train/n01440764/1.jpg'], 80, None),
+    'imagenette': (['data/imagenette/train/n01440764/1.jpg'], 64, None),
     'factors': ([], 64, {'shape', 'color', 'texture'}),
 }
 

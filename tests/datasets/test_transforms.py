@@ -105,3 +105,10 @@ def test_broken_file_stops_a_worker_by_default(tmp_path):
     dataset = ImageFolder(str(tmp_path), pipeline=[{'type': 'LoadCanvas'}, {'type': 'PackCanvas'}])
     with pytest.raises(ValueError, match='broken.png'):
         next(iter(DataLoader(dataset, num_workers=1, collate_fn=default_collate)))
+
+
+def test_large_pictures_are_averaged_rather_than_sampled():
+    """Noise of single pixels fades with the area; sampled, it would stay."""
+    noise = np.random.default_rng(0).integers(0, 256, (1200, 1600, 3), dtype=np.uint8)
+    assert LoadCanvas(size=100)({'img': noise})['img'].std() < 10
+    assert LoadCanvas(size=1000)({'img': noise})['img'].std() > 30

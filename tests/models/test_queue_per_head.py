@@ -24,6 +24,15 @@ def test_queue_is_first_in_first_out_and_wraps_around():
     assert int(queue.place) == 4
 
 
+def test_batches_of_another_size_after_resuming_wrap_around_too():
+    queue = KeyQueue(width=3, length=6)
+    first, second = torch.randn(1, 3), torch.randn(6, 3)
+    queue.enqueue(first)
+    queue.enqueue(second)
+    assert torch.equal(queue.keys, torch.cat([second[5:], second[:5]]).t())
+    assert int(queue.place) == 1
+
+
 def test_each_space_stores_its_own_keys_in_order():
     module = neck()
     keys = F.normalize(torch.randn(3, 2, 3), dim=-1)

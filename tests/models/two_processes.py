@@ -28,6 +28,11 @@ canvas = torch.randint(0, 255, (8, 3, 40, 40), dtype=torch.uint8, generator=torc
 views = model.data_preprocessor({'inputs': canvas[:4]}, training=True)['inputs']  # the same images on each rank
 saved['views'] = views
 
+neck = build().neck
+saved['own_keys'] = torch.randn(3, 4, 8, generator=torch.Generator().manual_seed(rank))
+neck.enqueue(saved['own_keys'])
+saved['enqueued'] = neck.queue()
+
 wrapped = DistributedDataParallel(model, broadcast_buffers=False)
 optimizer = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1))
 inputs = torch.randn(4, 8, 3, 32, 32, generator=torch.Generator().manual_seed(7))[:, 4 * rank : 4 * rank + 4]

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 def test_ranking_holds(tmp_path):
-    command = [sys.executable, ROOT / 'tools/demo.py', '--work-dir', tmp_path, '--epochs', '5']
+    command = [sys.executable, ROOT / 'tools/demo.py', '--work-dir', tmp_path, '--epochs', '8']
     run = subprocess.run(command, capture_output=True, text=True, timeout=1200)
     assert run.returncode == 0, run.stderr[-3000:]
     records = json.loads((tmp_path / 'results.json').read_text())

@@ -26,7 +26,13 @@ FACTORS = [*SMALL, 'train_dataloader.batch_size=8', 'train_dataloader.dataset.le
 
 def run(*command: str | Path, fails: bool = False) -> str:
     """Start a tool; returns its standard error if it is to fail, else what it printed."""
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHON': sys.executable, 'PORT': str(free_port())}
+    environment = {
+        **os.environ,
+        'CUDA_VISIBLE_DEVICES': '',
+        'OMP_NUM_THREADS': '1',
+        'PYTHON': sys.executable,
+        'PORT': str(free_port()),
+    }
     done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=600)
     assert (done.returncode != 0) == fails, done.stderr[-3000:]
     return done.stderr if fails else done.stdout
@@ -122,7 +128,7 @@ def test_errors_before_hours(pictures, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_resume_and_evaluate(tmp_path):
-    """dist_train.sh on two CPU processes; a resumed run ends bitwise where the uninterrupted one does."""
+    """dist_train.sh on two CPU processes; a resumed run ends where the uninterrupted one does."""
     whole, parts = tmp_path / 'whole', tmp_path / 'parts'
     config = ROOT / 'configs/looc/looc_factors.py'
     launch = [ROOT / 'tools/dist_train.sh', config, '2']

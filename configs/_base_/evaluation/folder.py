@@ -1,0 +1,23 @@
+"""Your own labelled pictures, a folder for each class, for models trained on 224 px views."""
+
+_root = 'data/labelled'
+_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='ResizeEdge', scale=256, edge='short'),
+    dict(type='CenterCrop', crop_size=224),
+    dict(type='PackCanvas', label_keys=('gt_label',)),
+]
+_dataset = dict(type='ImageFolder', with_label=True, pipeline=_pipeline)
+_loader = dict(
+    batch_size=256,
+    num_workers=2,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'),
+)
+
+test_dataloader = dict(**_loader, dataset=dict(**_dataset, data_root=f'{_root}/val'))
+test_cfg = dict(
+    type='FrozenFeatureLoop',
+    dataset='folder',
+    train_dataloader=dict(**_loader, dataset=dict(**_dataset, data_root=f'{_root}/train')),
+)

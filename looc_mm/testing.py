@@ -1,0 +1,283 @@
+"""The contract of an atomic augmentation as a checker, for those who write one.
+
+A test of a plug-in is one line: ``check_augmentation(Solarize())``.
+"""
+
+import copy
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Params
+from looc_mm.views import LeaveOneOutPipeline
+
+OTHER_SEEDS = 8
+TOLERANCE = 1e-3  # between devices, on a scale of [0, 1]
+
+
+class ContractError(AssertionError):
+    """An augmentation breaks rules of the contract; the message names each and what was got."""
+
+
+def check_augmentation(
+    augmentation: AtomicAugmentation,
+    images: Tensor | None = None,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+) -> None:
+    """Check that an augmentation keeps the contract of :class:`AtomicAugmentation`.
+
+    Args:
+        augmentation: With settings that do something: prob=0 draws nothing that could be checked.
+        images: (B, 3, H, W) float32 RGB in [0, 1], B > 1; by default eight smooth colourful ones of 64 x 64.
+        seed: Of the parameters that are drawn.
+        device: Where the result must be as on the CPU; by default the CUDA device, if there is one.
+
+    Raises:
+        ContractError: If it breaks a rule; all the broken ones are listed.
+    """
+    if device is None and torch.cuda.is_available():
+        device = 'cuda'
+    case = _Case(augmentation, colourful() if images is None else images, seed, device)
+    broken: dict[str, str] = {}
+    crashes = set()
+    for rule in RULES:
+        try:
+            found = list(rule(case))
+        except Exception as error:  # whatever somebody else's code raises; what many rules meet is told once
+            crash = f'{type(error).__name__}: {error}'
+            found = [] if crash in crashes else [crash]
+            crashes.add(crash)
+        if found:
+            broken[rule.__name__] = f'- {rule.__name__}: {rule.__doc__}\n  Got: ' + '; '.join(found)
+        if 'parameters' in broken:
+            break  # the rules behind it read them
+    if broken:
+        raise ContractError(f'{type(augmentation).__name__} breaks the contract:\n' + '\n'.join(broken.values()))
+
+
+def colourful(batch_size: int = 8, size: int = 64) -> Tensor:
+    """Smooth colourful images without files, (B, 3, size, size) in [0, 1], each channel from 0 to 1."""
+    generator = torch.Generator().manual_seed(0)
+    across, down, phase = (3 * torch.rand(3, batch_size, 3, 1, 1, generator=generator)).unbind()
+    place = torch.linspace(0, 2 * torch.pi, size)
+    waves = torch.sin(across * place + down * place[:, None] + 2 * phase)
+    low, high = waves.amin((2, 3), keepdim=True), waves.amax((2, 3), keepdim=True)
+    return (waves - low) / (high - low)
+
+
+@dataclass
+class _Case:
+    """What the rules look at: one augmentation and the images to try it on."""
+
+    augmentation: AtomicAugmentation
+    images: Tensor
+    seed: int
+    device: str | torch.device | None
+
+    def sample(self, offset: int = 0, pair: bool = False) -> Params:
+        height, width = self.images.shape[-2:]
+        size = (height, width) if pair else torch.tensor([[height, width]]).expand(len(self.images), 2)
+        generator = torch.Generator().manual_seed(self.seed + offset)
+        return self.augmentation.sample(len(self.images), generator, size)
+
+    def apply(self, params: Params, rows: list[int] | None = None) -> Tensor:
+        if rows is None:
+            return self.augmentation.apply(self.images.clone(), params)
+        return self.augmentation.apply(self.images[rows], {key: value[rows] for key, value in params.items()})
+
+
+Rule = Callable[[_Case], Iterator[str]]
+
+
+def declaration(case: _Case) -> Iterator[str]:
+    """`name` is a string that can name a space, `owns_space` a bool."""
+    name, owns_space = getattr(case.augmentation, 'name', None), getattr(case.augmentation, 'owns_space', None)
+    if not isinstance(owns_space, bool):
+        yield f'owns_space = {owns_space!r}'
+    if not isinstance(name, str) or not name:
+        yield f'name = {name!r}'
+        return
+    try:
+        LeaveOneOutPipeline([case.augmentation])
+    except ValueError as error:
+        yield str(error)
+
+
+def parameters(case: _Case) -> Iterator[str]:
+    """`sample` returns a dict of CPU tensors, at least one, each with leading dimension B."""
+    params = case.sample()
+    if not isinstance(params, dict) or not params:
+        yield f'{type(params).__name__} {params!r}'
+        return
+    for key, value in params.items():
+        if not isinstance(value, Tensor):
+            yield f'{key!r} is a {type(value).__name__}'
+        elif value.device.type != 'cpu':
+            yield f'{key!r} is on {value.device}'
+        elif value.ndim == 0 or len(value) != len(case.images):
+            yield f'{key!r} has shape {tuple(value.shape)} for a batch of {len(case.images)}'
+
+
+def generator(case: _Case) -> Iterator[str]:
+    """`sample` draws from the given generator alone; None is torch's global one."""
+    before, params = _states(), case.sample()
+    yield from _changed(before)
+    if not _same(params, case.sample()):
+        yield 'other parameters from a generator of the same seed'
+    if all(_same(params, case.sample(1 + offset)) for offset in range(OTHER_SEEDS)):
+        yield f'the same parameters from generators of {1 + OTHER_SEEDS} different seeds'
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(case.seed)
+        size = tuple(case.images.shape[-2:])
+        if not _same(params, case.augmentation.sample(len(case.images), None, size)):
+            yield 'other parameters from generator=None after torch.manual_seed of the same seed'
+
+
+def image_sizes(case: _Case) -> Iterator[str]:
+    """`sample` and `output_size` take a pair (height, width) and a tensor (B, 2) alike."""
+    if not _same(case.sample(), case.sample(pair=True)):
+        yield 'other parameters from a pair than from a tensor of equal rows'
+    pair = tuple(case.images.shape[-2:])
+    one, many = (case.augmentation.output_size(size) for size in (pair, torch.tensor([pair, pair])))
+    if (torch.as_tensor(one) != torch.as_tensor(many)).any():
+        yield f'output_size is {one} for a pair and {many} for a tensor of equal rows'
+
+
+def result(case: _Case) -> Iterator[str]:
+    """`apply` gives float RGB in [0, 1] of the images' dtype and number and of `output_size`."""
+    out = case.apply(case.sample())
+    side = case.augmentation.output_size(tuple(case.images.shape[-2:]))
+    shape = (len(case.images), 3, int(side[0]), int(side[1]))
+    if out.shape != shape:
+        yield f'shape {tuple(out.shape)} in place of {shape}'
+    if out.dtype != case.images.dtype:
+        yield f'{out.dtype} from {case.images.dtype}'
+    if not out.isfinite().all():
+        yield f'{int((~out.isfinite()).sum())} values that are not finite'
+    elif out.min() < 0 or out.max() > 1:
+        yield f'values in [{out.min():.4g}, {out.max():.4g}]'
+
+
+def apply_draws_nothing(case: _Case) -> Iterator[str]:
+    """`apply` leaves the states of torch's, numpy's and Python's global generators alone."""
+    params, before = case.sample(), _states()
+    case.apply(params)
+    yield from _changed(before)
+
+
+def pure(case: _Case) -> Iterator[str]:
+    """`apply` changes neither the images nor the parameters that it is given."""
+    images, params = case.images.clone(), case.sample()
+    given = copy.deepcopy(params)
+    case.augmentation.apply(images, params)
+    if not torch.equal(images, case.images):
+        yield 'images changed in place'
+    if not _same(params, given):
+        yield 'parameters changed in place'
+
+
+def replay(case: _Case) -> Iterator[str]:
+    """`apply` gives bitwise the same images from the same parameters."""
+    params = case.sample()
+    yield from _differs(case.apply(copy.deepcopy(params)), case.apply(copy.deepcopy(params)))
+
+
+def coin_flip_recorded(case: _Case) -> Iterator[str]:
+    """All that `apply` does follows from the parameters: whatever was drawn since changes nothing."""
+    params = case.sample()
+    first = case.apply(copy.deepcopy(params))
+    for offset in range(OTHER_SEEDS):
+        case.sample(1 + offset)
+        if found := list(_differs(first, case.apply(copy.deepcopy(params)))):
+            yield f'after another call of sample, {found[0]}'
+            return
+
+
+def json_round_trip(case: _Case) -> Iterator[str]:
+    """Parameters that went through JSON give bitwise the same images."""
+    params = case.sample()
+    text = json.dumps({key: value.tolist() for key, value in params.items()})
+    read = {key: torch.tensor(value, dtype=params[key].dtype) for key, value in json.loads(text).items()}
+    yield from _differs(case.apply(params), case.apply(read))
+
+
+def any_batch(case: _Case) -> Iterator[str]:
+    """An image comes out bitwise the same alone, in its batch, and in the batch turned round."""
+    params = case.sample()
+    together = case.apply(params)
+    for row in range(len(together)):
+        for got in _differs(together[row : row + 1], case.apply(params, [row])):
+            yield f'image {row} alone: {got}'
+            return
+    for got in _differs(together.flip(0), case.apply(params, list(range(len(together)))[::-1])):
+        yield f'turned round: {got}'
+
+
+def matrix(case: _Case) -> Iterator[str]:
+    """The `matrix` of a geometric augmentation is (B, 3, 3), floating-point and finite."""
+    if not isinstance(case.augmentation, GeometricAugmentation):
+        return
+    got = case.augmentation.matrix(case.sample())
+    if got.shape != (len(case.images), 3, 3) or not got.is_floating_point():
+        yield f'shape {tuple(got.shape)}, {got.dtype}'
+    elif not got.isfinite().all():
+        yield 'values that are not finite'
+
+
+def devices(case: _Case) -> Iterator[str]:
+    """`apply` gives on a device, with parameters on the CPU, what it gives on the CPU."""
+    if case.device is None:
+        return
+    params = case.sample()
+    out = case.augmentation.apply(case.images.to(case.device), params)
+    if out.device.type != torch.device(case.device).type:
+        yield f'images on {out.device} from images on {case.device}'
+    elif (distance := (out.cpu() - case.apply(params)).abs().max().item()) > TOLERANCE:
+        yield f'a difference of {distance:.2g} on {case.device}; allowed is {TOLERANCE}'
+
+
+RULES: tuple[Rule, ...] = (
+    declaration,
+    parameters,
+    generator,
+    image_sizes,
+    result,
+    apply_draws_nothing,
+    pure,
+    replay,
+    coin_flip_recorded,
+    json_round_trip,
+    any_batch,
+    matrix,
+    devices,
+)
+
+
+def _states() -> dict[str, Any]:
+    """The states of the global generators."""
+    _, keys, *rest = cast(tuple[Any, ...], np.random.get_state())
+    return {'torch': torch.get_rng_state().tolist(), 'numpy': (keys.tolist(), rest), 'random': random.getstate()}
+
+
+def _changed(before: dict[str, Any]) -> Iterator[str]:
+    for library, state in _states().items():
+        if state != before[library]:
+            yield f"a draw from {library}'s global generator"
+
+
+def _same(left: Params, right: Params) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(value, right[key]) for key, value in left.items())
+
+
+def _differs(left: Tensor, right: Tensor) -> Iterator[str]:
+    if left.shape != right.shape:
+        yield f'shape {tuple(right.shape)} in place of {tuple(left.shape)}'
+    elif not torch.equal(left, right):
+        yield f'images that differ by up to {(left - right).abs().max():.2g}'
