@@ -6,7 +6,10 @@ of the spaces without the invariant one. It changes the table and is known nowhe
 
 from collections.abc import Callable, Sequence
 
-ViewTable = dict[str, dict[str, dict]]
+from looc_mm.augmentations import Params
+
+#: For every view and every augmentation in it, the parameters of the whole batch.
+ViewTable = dict[str, dict[str, Params]]
 
 
 def leave_one_out(table: ViewTable, names: Sequence[str]) -> None:

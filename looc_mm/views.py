@@ -20,12 +20,10 @@ from torch.nn import ModuleDict
 from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Params
 from looc_mm.augmentations.base import ImageSize, size_per_image, warp
 from looc_mm.registry import AUGMENTATIONS, TRANSFORMS
-from looc_mm.strategies import STRATEGIES, shared
+from looc_mm.strategies import STRATEGIES, ViewTable, shared
 
 INVARIANT = 'invariant'
 CPU_CHUNK = 2_000_000  # numbers in the views that are made at a time, about a core's share of the caches
-#: For every view and every augmentation in it, the parameters of the whole batch.
-ViewTable = dict[str, dict[str, Params]]
 
 
 @TRANSFORMS.register_module()
