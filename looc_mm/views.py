@@ -26,6 +26,16 @@ INVARIANT = 'invariant'
 CPU_CHUNK = 2_000_000  # numbers in the views that are made at a time, about a core's share of the caches
 
 
+def view_names(spaces: Sequence[str]) -> tuple[str, ...]:
+    """Names of the views that belong to some spaces: 'q', 'k_0', and 'k_<name>' for each but the invariant one."""
+    return ('q', 'k_0', *(f'k_{space}' for space in spaces[1:]))
+
+
+def unit_range(canvas: Tensor) -> Tensor:
+    """A uint8 canvas as float32 in [0, 1]; a float one as float32."""
+    return canvas.float() / 255 if canvas.dtype == torch.uint8 else canvas.float()
+
+
 @TRANSFORMS.register_module()
 class LeaveOneOutPipeline(BaseTransform):
     """Augment each image into a query, an independent key k_0, and one key k_i per space.
@@ -72,7 +82,7 @@ class LeaveOneOutPipeline(BaseTransform):
             raise ValueError(f'LeaveOneOutPipeline got same={same!r}; it is a list of names among {names}.')
         self.strategy, self.same = strategy, tuple(same)
         self.spaces = (INVARIANT, *(owners if leave_one_out is None else leave_one_out))
-        self.views = ('q', 'k_0', *(f'k_{space}' for space in self.spaces[1:]))
+        self.views = view_names(self.spaces)
 
     @staticmethod
     def _check(names: list[str], owners: list[str], leave_one_out: Sequence[str] | None) -> None:
@@ -158,7 +168,7 @@ class LeaveOneOutPipeline(BaseTransform):
         return out
 
     def _apply(self, canvas: Tensor, table: ViewTable) -> Tensor:
-        images = (canvas.float() / 255 if canvas.dtype == torch.uint8 else canvas.float()).contiguous()
+        images = unit_range(canvas).contiguous()
         views = images.expand(len(self.views), *images.shape)  # V x B x 3 x H x W, no copy
         for geometric, group in groupby(self.augmentations, lambda each: isinstance(each, GeometricAugmentation)):
             if geometric:

@@ -16,6 +16,7 @@ from mmpretrain.models.selfsup import BaseSelfSupervisor
 from torch import Tensor, nn
 
 from looc_mm.registry import MODELS
+from looc_mm.views import view_names
 
 from .representation import check_spaces, encode
 from .shuffled_bn import Shuffle
@@ -72,7 +73,7 @@ class MultiHeadMoCo(BaseSelfSupervisor):
                 f'argument `spaces` (got {spaces}) where the views are made in the dataset pipeline: give one of them.'
             )
         self.spaces = tuple(declared or spaces or ())
-        self.view_names = ('q', 'k_0', *(f'k_{space}' for space in self.spaces[1:]))
+        self.view_names = view_names(self.spaces)
         self.backbone.to(memory_format=torch.channels_last)  # faster convolutions on GPUs and CPUs alike
         self.neck = MODELS.build({**neck, 'spaces': self.spaces})
         self.key_backbone = copy.deepcopy(self.backbone).requires_grad_(False)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from looc_mm.randomness import step_generator
 from looc_mm.registry import MODELS, TRANSFORMS
-from looc_mm.views import LeaveOneOutPipeline
+from looc_mm.views import LeaveOneOutPipeline, unit_range
 
 
 @MODELS.register_module()
@@ -68,8 +68,7 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
             size = data.get('image_size', canvas.shape[-2:])
             canvas = canvas.to(self.device, non_blocking=self._non_blocking)
             if not training:
-                images = canvas.float() / 255 if canvas.dtype == torch.uint8 else canvas
-                return {'inputs': self.normalise(images)}
+                return {'inputs': self.normalise(unit_range(canvas))}
             table = self.pipeline.sample(len(canvas), step_generator(get_rank()), size)
             views = self.normalise(self.pipeline.apply(canvas, table))
             return {'inputs': views, 'shared': self.pipeline.shared(table).to(self.device, non_blocking=True)}
