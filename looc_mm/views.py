@@ -57,10 +57,11 @@ class LeaveOneOutPipeline(BaseTransform):
     Attributes:
         spaces: ``('invariant', *leave_one_out)``.
         views: Names of the views: 'q', 'k_0', and 'k_<name>' for each space.
+        in_channels: Channels of the canvas: 3, or more where the first augmentation chooses from candidates.
 
     Raises:
-        ValueError: If the list is empty, two augmentations have one name, a space has no owner, or the strategy
-            is unknown.
+        ValueError: If the list is empty, two augmentations have one name, a space has no owner, an augmentation that
+            needs candidates is not the first, or the strategy is unknown.
     """
 
     def __init__(
@@ -76,11 +77,14 @@ class LeaveOneOutPipeline(BaseTransform):
         names = [each.name for each in self.augmentations]
         owners = [each.name for each in self.augmentations if each.owns_space]
         self._check(names, owners, leave_one_out)
+        if late := [each.name for each in self.augmentations[1:] if each.in_channels != 3]:
+            raise ValueError(f'{late} choose from candidates on the canvas: put it first among {names}.')
         if strategy not in STRATEGIES:
             raise ValueError(f'LeaveOneOutPipeline got strategy={strategy!r}; allowed are {sorted(STRATEGIES)}.')
         if isinstance(same, str) or not set(same) <= set(names):
             raise ValueError(f'LeaveOneOutPipeline got same={same!r}; it is a list of names among {names}.')
         self.strategy, self.same = strategy, tuple(same)
+        self.in_channels = self.augmentations[0].in_channels
         self.spaces = (INVARIANT, *(owners if leave_one_out is None else leave_one_out))
         self.views = view_names(self.spaces)
 
@@ -143,7 +147,8 @@ class LeaveOneOutPipeline(BaseTransform):
                 rows = slice(index * batch_size, (index + 1) * batch_size)
                 table[view][augmentation.name] = {key: value[rows] for key, value in drawn.items()}
             size = augmentation.output_size(size)
-        STRATEGIES[self.strategy](table, self.spaces[1:])  # x_i of k_i is x_i of q (section 3)
+        by_name = {each.name: each for each in self.augmentations}
+        STRATEGIES[self.strategy](table, [by_name[space] for space in self.spaces[1:]])  # x_i of k_i is x_i of q
         shared(table, self.same)
         return table
 
@@ -151,7 +156,7 @@ class LeaveOneOutPipeline(BaseTransform):
         """Make the views that a table describes; draws nothing.
 
         Args:
-            canvas: (B, 3, H, W) RGB, uint8 or float in [0, 1].
+            canvas: (B, in_channels, H, W) RGB, uint8 or float in [0, 1].
             table: What :meth:`sample` gave.
 
         Returns:
@@ -209,15 +214,15 @@ class LeaveOneOutPipeline(BaseTransform):
             table: What :meth:`sample` gave.
 
         Returns:
-            (S, S, B) bool: [i, j] says that k_j is drawn with the i-th augmentation as q is. Those with
-            j != i are false negatives of Eq. 2. Row 0 is False: the invariant space has no such negatives.
+            (S, S, B) bool, on the table's device: [i, j] says that k_j is drawn with the i-th augmentation as q
+            is. Those with j != i are false negatives of Eq. 2. Row 0 is False: the invariant space has none.
         """
         keys = self.views[1:]
         same = [
             [_equal(table[key][space], table['q'][space]) for key in keys] for space in self.spaces[1:]
         ]  # n x S x B
-        batch_size = len(next(iter(table['q'][self.augmentations[0].name].values())))
-        rows = [torch.zeros(len(keys), batch_size, dtype=torch.bool)]
+        like = next(iter(table['q'][self.augmentations[0].name].values()))
+        rows = [torch.zeros(len(keys), len(like), dtype=torch.bool, device=like.device)]
         return torch.stack(rows + [torch.stack(row) for row in same])
 
     def transform(self, results: dict) -> dict:

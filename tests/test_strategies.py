@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from looc_mm.augmentations import AtomicAugmentation
+from looc_mm.augmentations.rotation import RandomRightAngleRotation
 from looc_mm.views import LeaveOneOutPipeline
 
 ALL = [
@@ -32,6 +34,26 @@ def test_who_shares_what_with_the_query(strategy, same, generator):
             assert agreement(table, 'q', key, name) == pytest.approx(1 if copied else chance, abs=0 if copied else 0.05)
 
 
+def test_add_one_augments_nothing_but_the_space_of_its_own_key(generator):
+    pipeline = LeaveOneOutPipeline(ALL, ['rotation', 'color'], strategy='add_one')
+    table = pipeline.sample(MANY, generator, (64, 64))
+    for view in pipeline.views:
+        turned = (table[view]['rotation']['quarter_turns'] != 0).float().mean().item()
+        jittered = (table[view]['color']['factors'] != 1).any(1).float().mean().item()
+        assert turned == pytest.approx(0.5 if view == 'k_rotation' else 0, abs=0.05)
+        assert jittered == pytest.approx(0.8 if view == 'k_color' else 0, abs=0.05)
+        assert table[view]['color']['gray'].any() == (view == 'k_color')
+    assert agreement(table, 'q', 'k_0', 'crop') == 0, 'what has no space is drawn for every view'
+
+
+def test_add_one_needs_parameters_that_leave_an_image_alone(generator):
+    class Nameless(RandomRightAngleRotation):
+        identity = AtomicAugmentation.identity
+
+    with pytest.raises(NotImplementedError, match=r'Nameless does not say.*identity\(\)'):
+        LeaveOneOutPipeline([Nameless()], strategy='add_one').sample(2, generator, (64, 64))
+
+
 def test_keys_without_anything_shared_differ_among_themselves(generator):
     table = LeaveOneOutPipeline(ALL, strategy='independent').sample(MANY, generator, (64, 64))
     assert agreement(table, 'k_rotation', 'k_color', 'rotation') == pytest.approx(1 / 3, abs=0.05)
@@ -41,7 +63,7 @@ def test_keys_without_anything_shared_differ_among_themselves(generator):
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        (dict(strategy='add_two'), r"strategy='add_two'; allowed are \['independent', 'leave_one_out'\]"),
+        (dict(strategy='add_two'), r"strategy='add_two'; allowed are \['add_one', 'independent', 'leave_one_out'\]"),
         (dict(same=['texture']), r"same=\['texture'\].*'rotation', 'color'"),
         (dict(same='rotation'), "same='rotation'; it is a list"),
     ],

@@ -82,7 +82,8 @@ def main() -> None:
     runner = Runner.from_cfg(cfg)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if checkpoint is not None:
-        check_weights(model, checkpoint.get('state_dict', checkpoint), args.checkpoint, heads=bool(args.spaces))
+        prefixes = ('backbone.', 'neck.') if args.spaces else model.representation_prefixes
+        check_weights(model, checkpoint.get('state_dict', checkpoint), args.checkpoint, prefixes)
     else:
         model.init_weights()
         if is_main_process():

@@ -26,10 +26,13 @@ class AtomicAugmentation(ABC):
     Attributes:
         name: The name of the augmentation and, if it owns one, of its embedding space.
         owns_space: Whether the augmentation gets an embedding space of its own. Crop, flip and blur don't.
+        in_channels: Channels of the images that :meth:`apply` takes: 3, or more for the first one of a pipeline's list
+            if the canvas brings candidates to choose from, three channels each.
     """
 
     name: str
     owns_space: bool = True
+    in_channels: int = 3
 
     @abstractmethod
     def sample(self, batch_size: int, generator: torch.Generator | None, image_size: ImageSize) -> Params:
@@ -58,6 +61,32 @@ class AtomicAugmentation(ABC):
         Returns:
             (B, 3, H', W') float RGB in [0, 1].
         """
+
+    def identity(self, batch_size: int) -> Params:
+        """Parameters that leave images alone, for view strategies that leave an augmentation out of a view.
+
+        Returns:
+            Tensors like those of :meth:`sample`, equal to what it gives where the coin says "leave the image alone".
+
+        Raises:
+            NotImplementedError: If the augmentation does not define it.
+        """
+        raise NotImplementedError(
+            f'{type(self).__name__} does not say which parameters leave an image alone: define its method identity().'
+        )
+
+    def vector(self, params: Params) -> Tensor:
+        """The parameters as plain numbers, for methods that predict them or condition on them.
+
+        Override it where a parameter is a category or an order, which are no quantities.
+
+        Args:
+            params: What :meth:`sample` gave.
+
+        Returns:
+            (B, P) float32.
+        """
+        return torch.cat([value.reshape(len(value), -1).float() for value in params.values()], 1)
 
     def output_size(self, image_size: ImageSize) -> ImageSize:
         """Size of the images that leave :meth:`apply`, given the size of those that enter."""

@@ -71,6 +71,19 @@ class ColorJitter(AtomicAugmentation):
             'gray': coin(batch_size, self.gray_prob, generator),
         }
 
+    def identity(self, batch_size: int) -> Params:
+        """Factors 1, no shift, the natural order, no gray; see :meth:`AtomicAugmentation.identity`."""
+        return {
+            'factors': torch.ones(batch_size, 3),
+            'hue': torch.zeros(batch_size),
+            'order': torch.arange(4).repeat(batch_size, 1),
+            'gray': torch.zeros(batch_size, dtype=torch.bool),
+        }
+
+    def vector(self, params: Params) -> Tensor:
+        """(B, 5): the three factors, the hue and whether the colour is dropped; the order is no quantity."""
+        return torch.cat([params['factors'], params['hue'][:, None], params['gray'][:, None].float()], 1)
+
     def apply(self, images: Tensor, params: Params) -> Tensor:
         """One matrix, the hue, one matrix; see :meth:`AtomicAugmentation.apply`.
 

@@ -36,6 +36,14 @@ class RandomRightAngleRotation(GeometricAugmentation):
         turns = torch.randint(1, 4, (batch_size,), generator=generator)
         return {'quarter_turns': turns * coin(batch_size, self.prob, generator)}
 
+    def identity(self, batch_size: int) -> Params:
+        """No turn; see :meth:`AtomicAugmentation.identity`."""
+        return {'quarter_turns': torch.zeros(batch_size, dtype=torch.int64)}
+
+    def vector(self, params: Params) -> Tensor:
+        """(B, 2): cosine and sine of the angle."""
+        return self.matrix(params)[:, :2, 0].float()
+
     def matrix(self, params: Params) -> Tensor:
         """Exact sines and cosines, 0 and +-1; see :meth:`GeometricAugmentation.matrix`."""
         turns = params['quarter_turns']

@@ -59,6 +59,11 @@ class RandomConvTexture(AtomicAugmentation):
             'keep': torch.where(chosen, keep, 1.0),
         }
 
+    def identity(self, batch_size: int) -> Params:
+        """No kernel, all of the source; see :meth:`AtomicAugmentation.identity`."""
+        widest = max(self.kernel_sizes)
+        return {'kernel': torch.zeros(batch_size, 3, 3, widest, widest), 'keep': torch.ones(batch_size)}
+
     def apply(self, images: Tensor, params: Params) -> Tensor:
         """Convolve, match the channels' statistics, blend; see :meth:`AtomicAugmentation.apply`."""
         chosen = (params['keep'] < 1).nonzero()[:, 0]

@@ -80,20 +80,21 @@ def read_training_config(checkpoint: Mapping[str, Any], path: str | Path, trust:
     return {key: config[key] for key in ('model', 'custom_imports') if key in config}
 
 
-def check_weights(model: nn.Module, state_dict: Mapping[str, Tensor], path: str | Path, heads: bool) -> None:
+def check_weights(
+    model: nn.Module, state_dict: Mapping[str, Tensor], path: str | Path, prefixes: tuple[str, ...]
+) -> None:
     """Make sure that a checkpoint holds the weights that the features come from; MMEngine only warns.
 
     Args:
         model: The model, not wrapped.
         state_dict: Of the checkpoint.
         path: The file, for messages.
-        heads: Whether the projection heads are needed too.
+        prefixes: Where in the state dict the weights stand that are needed.
 
     Raises:
         ValueError: A weight is missing or has another shape.
     """
     given = {key.removeprefix('module.'): value.shape for key, value in state_dict.items()}
-    prefixes = ('backbone.', 'neck.') if heads else ('backbone.',)
     needed = {key: value.shape for key, value in model.state_dict().items() if key.startswith(prefixes)}
     if wrong := [key for key, shape in needed.items() if given.get(key) != shape]:
         raise ValueError(

@@ -18,13 +18,17 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
     """Makes the views of section 3 from what the workers decoded, and normalises them.
 
     In training a (B, 3, H, W) uint8 RGB canvas becomes (S + 1, B, 3, h, w) float32 views. Else it becomes
-    one plain normalised batch. The views of an iteration depend on (seed, rank, iteration) alone.
+    one plain normalised batch, of the canvas's first three channels. The views of an iteration depend on
+    (seed, rank, iteration) alone.
 
     Args:
         pipeline: Config or instance of :class:`LeaveOneOutPipeline`: the one place where augmentations
             and spaces are declared.
         mean: Per RGB channel, for values in [0, 1]. ImageNet's.
         std: Per RGB channel, for values in [0, 1]. ImageNet's.
+
+    Attributes:
+        keep_table: Whether the view table is handed on to the model, which sets this if it reads the table.
     """
 
     mean: Tensor
@@ -38,40 +42,46 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
     ) -> None:
         super().__init__(non_blocking=True)
         self.pipeline: LeaveOneOutPipeline = TRANSFORMS.build(pipeline) if isinstance(pipeline, dict) else pipeline
+        self.keep_table = False
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), False)
 
-    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Tensor]:
+    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
         """Make the model's input.
 
         Args:
-            data: ``inputs``: (B, 3, H, W) uint8 RGB canvases; ``image_size``: (B, 2) of the original images
-                (left out: the canvas's). Other entries are not read.
+            data: ``inputs``: (B, 3, H, W) uint8 RGB canvases, or more channels where the pipeline's first
+                augmentation takes candidates; ``image_size``: (B, 2) of the original images (left out: the canvas's);
+                ``labels``: {name: (B,)}, handed on. Other entries are not read.
             training: Whether to make views.
 
         Returns:
-            ``inputs``: the views, or the plain batch. In training also ``shared``, (S, S, B) bool: see
-            :meth:`LeaveOneOutPipeline.shared`.
+            ``inputs``: the views, or the plain batch. In training also ``labels``, if there are any, and ``table``, the
+            view table, if ``keep_table`` is set.
 
         Raises:
             ValueError: If the inputs are no such canvases.
         """
         canvas = data['inputs']
-        if not isinstance(canvas, Tensor) or canvas.ndim != 4 or canvas.shape[1] != 3:
+        channels = self.pipeline.in_channels if training else 3
+        if not isinstance(canvas, Tensor) or canvas.ndim != 4 or canvas.shape[1] < channels or canvas.shape[1] % 3:
             got = tuple(canvas.shape) if isinstance(canvas, Tensor) else f'{type(canvas).__name__} of {len(canvas)}'
             raise ValueError(
-                f'LeaveOneOutPreprocessor takes one (B, 3, H, W) canvas batch and got {got}. End the dataset pipeline '
-                "by LoadCanvas and PackCanvas and set train_dataloader.collate_fn=dict(type='default_collate')."
+                f'LeaveOneOutPreprocessor takes one (B, {channels}, H, W) canvas batch and got {got}. End the dataset '
+                f'pipeline by LoadCanvas{", LoadStylized" * (channels > 3)} and PackCanvas and set '
+                "train_dataloader.collate_fn=dict(type='default_collate')."
             )
         # train_step preprocesses inside autocast; views want float32.
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             size = data.get('image_size', canvas.shape[-2:])
             canvas = canvas.to(self.device, non_blocking=self._non_blocking)
             if not training:
-                return {'inputs': self.normalise(unit_range(canvas))}
+                return {'inputs': self.normalise(unit_range(canvas[:, :3]))}
             table = self.pipeline.sample(len(canvas), step_generator(get_rank()), size)
-            views = self.normalise(self.pipeline.apply(canvas, table))
-            return {'inputs': views, 'shared': self.pipeline.shared(table).to(self.device, non_blocking=True)}
+            views = self.normalise(self.pipeline.apply(canvas[:, :channels], table))
+            labels = {name: label.to(self.device, non_blocking=True) for name, label in data.get('labels', {}).items()}
+            kept = {'table': table} if self.keep_table else {}
+            return {'inputs': views, **kept, **({'labels': labels} if labels else {})}
 
     def normalise(self, images: Tensor) -> Tensor:
         """Subtract the mean and divide by the deviation, for (..., 3, h, w) images in [0, 1]."""

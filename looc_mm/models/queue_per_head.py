@@ -7,7 +7,7 @@ Shapes
 
 import copy
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from looc_mm.registry import MODELS
+
+from .representation import pooled
 
 
 class ProjectionHead(nn.Sequential):
@@ -29,6 +31,23 @@ class ProjectionHead(nn.Sequential):
     def forward(self, features: Tensor) -> Tensor:
         """Project and normalise; the norm is taken in float32."""
         return F.normalize(super().forward(features).float(), dim=-1)
+
+
+class BranchHead(nn.Module):
+    """h_i of LooC++ (section 3): the backbone's last stage, its pooling and the MLP, (..., C', h', w') -> (..., D)."""
+
+    def __init__(self, last_stage: nn.Module, mlp: ProjectionHead) -> None:
+        super().__init__()
+        self.last_stage = last_stage
+        self.mlp = mlp
+
+    def branch(self, features: Tensor) -> Tensor:
+        """What stands for V in LooC++: (..., C', h', w') -> (..., C)."""
+        return pooled(self.last_stage(features.flatten(0, -4))).unflatten(0, features.shape[:-3])
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Project and normalise."""
+        return self.mlp(self.branch(features))
 
 
 class KeyQueue(nn.Module):
@@ -51,19 +70,19 @@ class KeyQueue(nn.Module):
 
 
 @MODELS.register_module()
-class QueuePerHeadNeck(BaseModule):
-    """Projects features into every space and keeps a queue of keys for each.
+class HeadPerSpaceNeck(BaseModule):
+    """Projects features into every space.
 
     Args:
         in_channels: C, width of the backbone's pooled feature.
         hid_channels: Width of a head's hidden layer.
         out_channels: D.
-        queue_len: K, a multiple of the batch size over all processes.
-        spaces: Names of the spaces in order; MultiHeadMoCo fills them in from the view pipeline.
+        spaces: Names of the spaces in order; the model fills them in from the view pipeline.
+        last_stage: A stage of the backbone that each head gets a copy of; the model fills it in for LooC++.
 
     Raises:
-        ValueError: If there are no spaces, or a width or the queue is not positive; on loading, if the
-            checkpoint was trained with other spaces or another queue length.
+        ValueError: If there are no spaces, or a width is not positive; on loading, if the checkpoint was trained with
+            other spaces.
     """
 
     def __init__(
@@ -71,31 +90,63 @@ class QueuePerHeadNeck(BaseModule):
         in_channels: int,
         hid_channels: int = 2048,
         out_channels: int = 128,
-        queue_len: int = 16384,
         spaces: Sequence[str] = (),
+        last_stage: nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if not spaces:
-            raise ValueError('QueuePerHeadNeck got no spaces; MultiHeadMoCo hands them over from its view pipeline.')
-        if min(in_channels, hid_channels, out_channels, queue_len) < 1:
+            raise ValueError(f'{type(self).__name__} got no spaces; the model hands them over from its view pipeline.')
+        if min(in_channels, hid_channels, out_channels) < 1:
             raise ValueError(
-                f'QueuePerHeadNeck got in_channels={in_channels}, hid_channels={hid_channels}, '
-                f'out_channels={out_channels}, queue_len={queue_len}; each is at least 1.'
+                f'{type(self).__name__} got in_channels={in_channels}, hid_channels={hid_channels}, '
+                f'out_channels={out_channels}; each is at least 1.'
             )
         self.spaces = tuple(spaces)
-        self.heads = nn.ModuleDict(
-            {space: ProjectionHead(in_channels, hid_channels, out_channels) for space in self.spaces}
-        )
-        self.queues = nn.ModuleDict({space: KeyQueue(out_channels, queue_len) for space in self.spaces})
+        self.heads = nn.ModuleDict()
+        for space in self.spaces:
+            head = ProjectionHead(in_channels, hid_channels, out_channels)
+            self.heads[space] = BranchHead(copy.deepcopy(last_stage), head) if last_stage is not None else head
 
     def make_key_heads(self) -> nn.ModuleDict:
         """A copy of the heads for the key encoder, without gradients."""
         return copy.deepcopy(self.heads).requires_grad_(False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, C) features of the query to (S, B, D) embeddings, one per space."""
+        """Features of the query, (B, C), or (B, C', h', w') in LooC++, to (S, B, D) embeddings, one per space."""
         return torch.stack([self.heads[space](features) for space in self.spaces])
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object, **kwargs: object) -> None:
+        start = f'{prefix}heads.'
+        spaces = list(dict.fromkeys(key[len(start) :].split('.')[0] for key in state_dict if key.startswith(start)))
+        if spaces and set(spaces) != set(self.spaces):
+            raise ValueError(
+                f'The checkpoint has the spaces {spaces} and the model {list(self.spaces)}. Train with the '
+                f"checkpoint's spaces (data_preprocessor.pipeline.leave_one_out), or take over its backbone alone: "
+                f"model.backbone.init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')."
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+@MODELS.register_module()
+class QueuePerHeadNeck(HeadPerSpaceNeck):
+    """Projects features into every space and keeps a queue of keys for each.
+
+    Args:
+        queue_len: K, a multiple of the batch size over all processes.
+        out_channels: D.
+        **kwargs: The other arguments of :class:`HeadPerSpaceNeck`.
+
+    Raises:
+        ValueError: As :class:`HeadPerSpaceNeck`; if the queue is not positive; on loading, if the checkpoint has
+            queues of another length.
+    """
+
+    def __init__(self, queue_len: int = 16384, out_channels: int = 128, **kwargs: Any) -> None:
+        super().__init__(out_channels=out_channels, **kwargs)
+        if queue_len < 1:
+            raise ValueError(f'QueuePerHeadNeck got queue_len={queue_len}; it is at least 1.')
+        self.queues = nn.ModuleDict({space: KeyQueue(out_channels, queue_len) for space in self.spaces})
 
     def queue(self) -> Tensor:
         """A copy of all queues, (S, D, K), which stays as it is when new keys arrive."""
@@ -132,17 +183,10 @@ class QueuePerHeadNeck(BaseModule):
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object, **kwargs: object) -> None:
         start = f'{prefix}queues.'
-        queues = {key[len(start) :].split('.')[0]: value for key, value in state_dict.items() if key.startswith(start)}
         lengths = {value.shape[1] for key, value in state_dict.items() if key.startswith(start) and value.ndim == 2}
-        if queues and set(queues) != set(self.spaces):
-            raise ValueError(
-                f'The checkpoint has the spaces {list(queues)} and the model {list(self.spaces)}. Train with the '
-                f"checkpoint's spaces (data_preprocessor.pipeline.leave_one_out), or take over its backbone alone: "
-                f"model.backbone.init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')."
-            )
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
         if lengths and lengths != {self.queue_len}:
             raise ValueError(
                 f'The checkpoint has queues of {sorted(lengths)} keys and the model of {self.queue_len}; '
                 f'set model.neck.queue_len to the length of the checkpoint.'
             )
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

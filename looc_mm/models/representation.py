@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 
-def encode(backbone: nn.Module, images: Tensor) -> Tensor:
-    """f of section 3: (B, 3, h, w) images to V, (B, C)."""
-    return pooled(backbone(images.contiguous(memory_format=torch.channels_last)))
+def encode(backbone: nn.Module, images: Tensor, pool: bool = True) -> Tensor:
+    """f of section 3: (B, 3, h, w) images to V, (B, C), or to the map that is not yet pooled, (B, C, h', w')."""
+    features = backbone(images.contiguous(memory_format=torch.channels_last))
+    return pooled(features) if pool else features[-1]
 
 
 def pooled(features: Tensor | Sequence[Tensor]) -> Tensor:

@@ -24,13 +24,23 @@ def test_training_makes_normalised_views(canvas):
     torch.manual_seed(3)
     out = module({'inputs': canvas, 'image_size': torch.full((6, 2), 100)}, training=True)
     assert out['inputs'].shape == (4, 6, 3, 32, 32) and out['inputs'].dtype == torch.float32
-    assert out['shared'].shape == (3, 3, 6)
+    assert set(out) == {'inputs'}
     torch.manual_seed(3)
     generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
     pipeline = LeaveOneOutPipeline(PIPELINE['augmentations'])
     views = pipeline.apply(canvas, pipeline.sample(6, generator, (100, 100)))
     expected = (views - torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1)) / torch.tensor([0.5, 0.6, 0.7]).view(3, 1, 1)
     assert torch.equal(out['inputs'], expected)
+
+
+def test_the_table_and_the_labels_are_handed_on(canvas):
+    module = LeaveOneOutPreprocessor(PIPELINE)
+    module.keep_table = True
+    labels = {'gt_label': torch.arange(6)}
+    out = module({'inputs': canvas, 'labels': labels}, training=True)
+    assert set(out) == {'inputs', 'table', 'labels'} and torch.equal(out['labels']['gt_label'], torch.arange(6))
+    again = module.normalise(module.pipeline.apply(canvas, out['table']))
+    assert torch.equal(out['inputs'], again), 'the table describes the views'
 
 
 def test_evaluation_gives_one_plain_batch(canvas):
