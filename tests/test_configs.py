@@ -36,7 +36,7 @@ def test_pretraining_takes_two_steps(name):
     full = MODELS.build(copy.deepcopy(cfg.model))
     with torch.no_grad():
         width = full.eval().extract_feat(torch.zeros(1, 3, 32, 32)).shape[1]
-    assert width == cfg.model.neck.in_channels
+    assert width == cfg.model.neck.in_channels * (len(full.spaces) if cfg.model.get('last_stage_per_space') else 1)
     assert full.neck.queue_len % (cfg.train_dataloader.batch_size * (8 if 'in100' in name else 1)) == 0
 
     cfg.model.backbone.update(depth=18, stem_channels=8, base_channels=8)
