@@ -82,7 +82,7 @@ def main() -> None:
     runner = Runner.from_cfg(cfg)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if checkpoint is not None:
-        prefixes = ('backbone.', 'neck.') if args.spaces else model.representation_prefixes
+        prefixes = ('backbone.', 'neck.') if args.spaces else getattr(model, 'representation_prefixes', ('backbone.',))
         check_weights(model, checkpoint.get('state_dict', checkpoint), args.checkpoint, prefixes)
     else:
         model.init_weights()

@@ -1,4 +1,4 @@
-# MoCo++, the stages and heads of LooC++ but all-invariant: a small ResNet on the procedural Factors dataset, minutes on a CPU.
+# MoCo++, LooC++ but all-invariant: a small ResNet on the procedural Factors dataset, minutes on a CPU.
 _base_ = [
     '../_base_/datasets/factors.py',
     '../_base_/schedules/adamw_cosine_short.py',

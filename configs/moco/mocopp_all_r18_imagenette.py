@@ -1,4 +1,4 @@
-# MoCo++, the stages and heads of LooC++ but all-invariant: ResNet-18 on Imagenette at 48 pixels, for one machine.
+# MoCo++, LooC++ but all-invariant: ResNet-18 on Imagenette at 48 pixels, for one machine.
 _base_ = [
     '../_base_/datasets/imagenette.py',
     '../_base_/schedules/sgd_cosine_short.py',

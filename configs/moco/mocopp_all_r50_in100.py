@@ -1,4 +1,4 @@
-# MoCo++, the stages and heads of LooC++ but all-invariant: ResNet-50 on IN-100, the paper's settings on 8 processes of 32 images.
+# MoCo++, LooC++ but all-invariant: ResNet-50 on IN-100, the paper's settings on 8 processes of 32 images.
 _base_ = [
     '../_base_/datasets/in100.py',
     '../_base_/schedules/sgd_steps_500e.py',

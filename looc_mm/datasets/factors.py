@@ -55,11 +55,12 @@ class Factors(BaseDataset):
         size: Side of a picture, in pixels.
         seed: Another seed gives another dataset.
         split: 'train' or 'test', two streams of pictures.
+        target: Name of the factor that is also given as ``gt_label``, for supervised training.
         pipeline: Transforms, or configs of them.
         **kwargs: The other arguments of MMPreTrain's ``BaseDataset``.
 
     Raises:
-        ValueError: There is no such split, or a length, size or seed is out of range.
+        ValueError: There is no such split or factor, or a length, size or seed is out of range.
     """
 
     METAINFO = {'shape': tuple(SHAPES), 'color': tuple(COLORS), 'texture': TEXTURES}
@@ -70,6 +71,7 @@ class Factors(BaseDataset):
         size: int = 64,
         seed: int = 0,
         split: str = 'train',
+        target: str | None = None,
         pipeline: Sequence[dict | Callable] = (),
         **kwargs: Any,
     ) -> None:
@@ -80,6 +82,9 @@ class Factors(BaseDataset):
                 f'Factors got length={length}, size={size}, seed={seed}; length must be at least 1, '
                 'size at least 32 pixels (textures are lost below) and seed at least 0'
             )
+        if target not in (None, *self.METAINFO):
+            raise ValueError(f'Factors got target={target!r}; its factors are {list(self.METAINFO)}')
+        self.target = target
         self.length = length
         self.size = size
         self.seed = seed
@@ -102,11 +107,13 @@ class Factors(BaseDataset):
             idx: Index into this dataset, or into the subset that was taken of it.
 
         Returns:
-            ``img`` (size, size, 3) uint8 BGR and the labels ``shape``, ``color`` and ``texture``.
+            ``img`` (size, size, 3) uint8 BGR and the labels ``shape``, ``color`` and ``texture``, perhaps ``gt_label``.
         """
         info = super().get_data_info(idx)
         rng = np.random.default_rng((self.seed, SPLITS.index(self.split), info['index']))
         labels = {factor: int(rng.integers(len(names))) for factor, names in self.METAINFO.items()}
+        if self.target:
+            info['gt_label'] = labels[self.target]
         return {**info, **labels, 'img': draw(rng, self.size, **labels)}
 
 

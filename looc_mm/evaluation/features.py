@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from looc_mm.models.representation import representation
+
 
 @dataclass
 class Features:
@@ -45,7 +47,7 @@ def extract_features(
     The result does not depend on the number of processes, bit by bit, and not on the batch size but for rounding.
 
     Args:
-        model: Has ``data_preprocessor(batch, False)`` and ``extract_feat(images, spaces)``, as `MultiHeadMoCo` has.
+        model: Has ``data_preprocessor(batch, False)`` and what :func:`representation` reads: any model of MMPreTrain.
         dataloader: Gives ``inputs`` and ``labels``; in the dataset's order (`DefaultSampler` with ``shuffle=False``).
         spaces: None for V, the pooled backbone; else the spaces whose embeddings are concatenated.
         rotate: None; 'random' for one of 0, 90, 180, 270 degrees per image; 'all' for the four of them. With either,
@@ -78,10 +80,7 @@ def extract_features(
         fill = full.clamp(max=len(indices) - 1)
         images = model.data_preprocessor(batch, False)['inputs'][fill]  # type: ignore[operator]  # (B, 3, h, w)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
-            views = [
-                model.extract_feat(_turn(images, turns), spaces)  # type: ignore[operator]
-                for turns in angles[rows[-1][fill]].unbind(1)
-            ]
+            views = [representation(model, _turn(images, turns), spaces) for turns in angles[rows[-1][fill]].unbind(1)]
         x.append(torch.stack(views, dim=1)[: len(indices)].float().cpu())  # (B, A, C)
         for key, label in batch.get('labels', {}).items():
             labels[key].append(label.cpu())

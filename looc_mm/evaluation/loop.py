@@ -61,10 +61,10 @@ class FrozenFeatureLoop(BaseLoop):
 
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.spaces = None if representation is None else list(representation)
-        if self.spaces == ['all']:
-            self.spaces = list(self.model.spaces)
         if self.spaces is not None:
-            check_spaces(self.spaces, self.model.spaces)
+            known = getattr(self.model, 'spaces', ())
+            self.spaces = list(known) if known and self.spaces == ['all'] else self.spaces
+            check_spaces(self.spaces, known)
 
     def run(self) -> dict[str, float]:
         """Run all protocols.

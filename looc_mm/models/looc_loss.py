@@ -62,9 +62,21 @@ class LooCLoss(nn.Module):
         return self.reduce(self.logits(q, k, queue, shared))
 
     def logits(
-        self, q: Tensor, k: Tensor, queue: Tensor | Sequence[Tensor], shared: Tensor | None = None
+        self,
+        q: Tensor,
+        k: Tensor,
+        queue: Tensor | Sequence[Tensor],
+        shared: Tensor | None = None,
+        own: Tensor | None = None,
     ) -> list[Tensor]:
         """The similarities that Eq. 2 compares, over the temperature; arguments as in :meth:`forward`.
+
+        Args:
+            q: See :meth:`forward`.
+            k: See :meth:`forward`.
+            queue: See :meth:`forward`.
+            shared: See :meth:`forward`.
+            own: (B, K) bool, which columns of the queue hold the query's own image and are no negatives.
 
         Returns:
             Per space (B, 1 + n + K), and (B, 1 + K) for the invariant one: the positive, the same-image
@@ -83,6 +95,8 @@ class LooCLoss(nn.Module):
                 query = q[i].to(wide)  # B x D
                 positive = (query * k[i, i].to(wide)).sum(1, keepdim=True)  # B x 1
                 negatives = query @ queue[i].to(wide)  # B x K
+                if own is not None:
+                    negatives = negatives.masked_fill(own, -torch.inf)
                 if i == 0 or not self.same_image_negatives:
                     logits.append(torch.cat([positive, negatives], 1))
                     continue

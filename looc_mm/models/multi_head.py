@@ -140,6 +140,20 @@ class MultiHead(BaseSelfSupervisor):
         """What the heads read: V, (B, C), or for LooC++ the map before the last stage, (B, C', h', w')."""
         return encode(self.backbone, images, pool=self.backbone_cfg is None)
 
+    def project_keys(self, heads: nn.ModuleDict, v: Tensor) -> Tensor:
+        """k[i, j] = z_i of k_j, from the key views' features; only the pairs that Eq. 2 reads.
+
+        Args:
+            heads: By space.
+            v: (S, B, C), one for each key view.
+
+        Returns:
+            (S, S, B, D); [0, j] for j > 0 is 0.
+        """
+        first = heads[self.spaces[0]](v[:1])  # 1 x B x D
+        first = torch.cat([first, first.new_zeros(len(self.spaces) - 1, *first.shape[1:])])
+        return torch.stack([first, *(heads[space](v) for space in self.spaces[1:])])
+
     def shared(self, table: ViewTable | None) -> Tensor | None:
         """Which keys have the query's parameters, (S, S, B), if the head masks them."""
         if not self.head.mask_false_negatives or table is None:

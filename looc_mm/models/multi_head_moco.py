@@ -7,7 +7,7 @@ Shapes
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -63,40 +63,44 @@ class MultiHeadMoCo(MultiHead):
     ) -> dict[str, Tensor]:
         """One step of section 3; see :meth:`MultiHead.loss`."""
         self.check_views(inputs, data_samples)
-        return self.contrast(self.features(inputs[0]), inputs[1:], table)
+        q = self.neck(self.features(inputs[0]))  # S x B x D
+        self.update_key_encoder()
+        k = self.encode_keys(inputs[1:], lambda v: self.project_keys(self.key_heads, v))  # S x S x B x D
+        return self.contrast(q, k, table)
 
-    def contrast(self, v: Tensor, keys: Tensor | Sequence[Tensor], table: ViewTable | None = None) -> dict[str, Tensor]:
-        """Eq. 2 of the query's features and the key views.
+    def contrast(self, q: Tensor, k: Tensor, table: ViewTable | None = None) -> dict[str, Tensor]:
+        """Eq. 2 against the queues, which then take the keys in.
 
         Args:
-            v: (B, C), the query's.
-            keys: S key views, k_0 first, each (B, 3, h, w).
+            q: (S, B, D).
+            k: (S, S, B, D), k[i, j] = z_i of k_j.
             table: The view table, read if false negatives are masked.
 
         Returns:
             'loss', and per space what :meth:`MultiHead.watch` gives.
         """
-        q = self.neck(v)  # S x B x D
-        with torch.no_grad():
-            self._update_key_encoder()
-            k = self._encode_keys(keys)  # S x S x B x D
         logits = self.head.logits(q, k, self.neck.queue(), self.shared(table))
         loss, per_space = self.head.reduce(logits)  # Eq. 2
         self.neck.enqueue(k.diagonal().permute(2, 0, 1))  # S x B x D: head_i(k_i)
         return {'loss': loss, **self.watch(logits, per_space)}
 
     @torch.no_grad()
-    def _update_key_encoder(self) -> None:
+    def update_key_encoder(self) -> None:
         """key = m key + (1 - m) query, for backbone and heads."""
         key = [*self.key_backbone.parameters(), *self.key_heads.parameters()]
         query = [*self.backbone.parameters(), *self.neck.heads.parameters()]
         torch._foreach_lerp_(key, query, 1 - self.momentum)
 
     @torch.no_grad()
-    def _encode_keys(self, keys: Tensor | Sequence[Tensor]) -> Tensor:
-        """All key views by the momentum encoder in one pass: S of (B, 3, h, w) to (S, S, B, D).
+    def encode_keys(self, keys: Tensor | Sequence[Tensor], project: Callable[[Tensor], Tensor] = lambda v: v) -> Tensor:
+        """All key views by the momentum encoder in one pass.
 
-        Only the pairs that Eq. 2 reads are computed; [0, j] for j > 0 stays 0.
+        Args:
+            keys: S key views, each (B, 3, h, w).
+            project: What to make of the features, (S, B, C) to (..., B, D), while the images are still shuffled.
+
+        Returns:
+            What ``project`` gives, for this process's images; without it the features.
         """
         views = torch.stack(tuple(keys), 1)  # B x S x 3 x h x w
         batch_size = len(views)
@@ -104,10 +108,5 @@ class MultiHeadMoCo(MultiHead):
         if order:
             views = order.shuffle(views)
         v = encode(self.key_backbone, views.flatten(0, 1), pool=self.backbone_cfg is None)  # BS x C
-        v = v.unflatten(0, (batch_size, -1)).transpose(0, 1)  # S x B x C
-        z = [self.key_heads[space](v if i else v[:1]) for i, space in enumerate(self.spaces)]
-        k = z[0].new_zeros(len(z), *v.shape[:2], z[0].shape[-1])
-        k[0, :1] = z[0]
-        for i in range(1, len(z)):
-            k[i] = z[i]
-        return order.restore(k.movedim(2, 0)).movedim(0, 2) if order else k
+        k = project(v.unflatten(0, (batch_size, -1)).transpose(0, 1))
+        return order.restore(k.movedim(-2, 0)).movedim(0, -2) if order else k

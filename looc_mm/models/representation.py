@@ -41,6 +41,27 @@ def pooled(features: Tensor | Sequence[Tensor]) -> Tensor:
     )
 
 
+def representation(model: nn.Module, images: Tensor, spaces: Sequence[str] | None = None) -> Tensor:
+    """The features of any model with a backbone: ours, or one of MMPreTrain's.
+
+    Args:
+        model: With spaces, one like :class:`MultiHead`; else its ``backbone`` is pooled.
+        images: (B, 3, h, w), normalised.
+        spaces: None for V; else names of spaces.
+
+    Returns:
+        (B, C) float.
+
+    Raises:
+        ValueError: If the model has no such spaces.
+    """
+    if hasattr(model, 'spaces'):
+        return model.extract_feat(images, spaces)  # type: ignore[operator]
+    if spaces is not None:
+        raise ValueError(f'{type(model).__name__} has no spaces, and {list(spaces)} were asked for. Leave them out.')
+    return encode(model.backbone, images)  # type: ignore[arg-type]
+
+
 def check_spaces(asked: Sequence[str], spaces: Sequence[str]) -> None:
     """Refuse names that are no spaces of the model.
 

@@ -74,7 +74,7 @@ def test_gradients_reach_every_head_and_the_backbone_from_every_space_and_no_key
     for i in range(3):
         model.zero_grad()
         q = model.neck(model.backbone(inputs[0])[-1].mean((2, 3)))
-        logits = model.head.logits(q, model._encode_keys(inputs[1:]), model.neck.queue())
+        logits = model.head.logits(q, model.encode_keys(inputs[1:], lambda v: model.project_keys(model.key_heads, v)), model.neck.queue())
         model.head.reduce(logits)[1][i].backward()
         assert model.backbone.conv1.weight.grad.abs().sum() > 0
         for j, space in enumerate(model.spaces):

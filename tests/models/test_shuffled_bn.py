@@ -59,7 +59,7 @@ def test_gathered_keys_are_those_of_one_process(ranks):
     model.init_weights()
     inputs = torch.randn(4, 8, 3, 32, 32, generator=torch.Generator().manual_seed(7))
     model.key_backbone.eval()
-    keys = model._encode_keys(inputs[1:])  # S x S x 2B x D
+    keys = model.encode_keys(inputs[1:], lambda v: model.project_keys(model.key_heads, v))  # S x S x 2B x D
     assert torch.allclose(torch.cat([each['keys'] for each in ranks], 2), keys, atol=1e-5)
 
 

@@ -38,7 +38,7 @@ optimizer = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.req
 inputs = torch.randn(4, 8, 3, 32, 32, generator=torch.Generator().manual_seed(7))[:, 4 * rank : 4 * rank + 4]
 with torch.no_grad():
     model.key_backbone.eval()  # with fixed statistics, company does not matter: one process must give the same keys
-    saved['keys'] = model._encode_keys(inputs[1:])
+    saved['keys'] = model.encode_keys(inputs[1:], lambda v: model.project_keys(model.key_heads, v))
     model.key_backbone.train()
 losses = wrapped(inputs, mode='loss')
 optimizer.update_params(losses['loss'])
