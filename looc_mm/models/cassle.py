@@ -74,5 +74,5 @@ class CASSLE(MultiHeadMoCo):
     def update_key_encoder(self) -> None:
         """As MoCo's, and the conditioner with it."""
         super().update_key_encoder()
-        key, query = [*self.key_conditioner.parameters()], [*self.conditioner.parameters()]
-        torch._foreach_lerp_(key, query, 1 - self.momentum)
+        for key, query in zip(self.key_conditioner.parameters(), self.conditioner.parameters(), strict=True):
+            key.lerp_(query, 1 - self.momentum)

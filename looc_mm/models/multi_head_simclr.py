@@ -7,17 +7,37 @@ Shapes
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.dist import get_rank, get_world_size
+from mmengine.dist import all_gather, all_reduce, get_rank
 from torch import Tensor
-from torch.distributed.nn.functional import all_gather
 
 from looc_mm.registry import MODELS
 from looc_mm.views import ViewTable
 
 from .multi_head import MultiHead
+
+
+class Gather(torch.autograd.Function):
+    """Rows of all processes, rank by rank, (B, ...) -> (N * B, ...); each process gets back all gradients of its own.
+
+    torch.distributed.nn has one, which is deprecated and mixes up gradients that are not contiguous on gloo.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        """Gather."""
+        ctx.own = slice(get_rank() * len(rows), (get_rank() + 1) * len(rows))
+        return torch.cat(all_gather(rows.contiguous()))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        """Sum over the processes, and take one's own."""
+        gradient = gradient.contiguous().clone()
+        all_reduce(gradient)
+        return gradient[ctx.own]
 
 
 @MODELS.register_module()
@@ -60,10 +80,7 @@ class MultiHeadSimCLR(MultiHead):
         Returns:
             (S, D, N * 2B), and (B, N * 2B) bool, which columns are of the query's own image.
         """
-        if get_world_size() > 1:
-            gathered = torch.cat(all_gather(z.flatten(1, 2).contiguous()), 1)  # S x N2B x D
-        else:
-            gathered = z.flatten(1, 2)
+        gathered = Gather.apply(z.flatten(1, 2).transpose(0, 1)).transpose(0, 1)  # S x N2B x D
         images = torch.arange(z.shape[2], device=z.device)
         own = images.repeat(2) == images[:, None]  # B x 2B
         rank = get_rank()

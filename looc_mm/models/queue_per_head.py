@@ -82,7 +82,7 @@ class HeadPerSpaceNeck(BaseModule):
 
     Raises:
         ValueError: If there are no spaces, or a width is not positive; on loading, if the checkpoint was trained with
-            other spaces.
+            other spaces or other heads.
     """
 
     def __init__(
@@ -124,6 +124,15 @@ class HeadPerSpaceNeck(BaseModule):
                 f'The checkpoint has the spaces {spaces} and the model {list(self.spaces)}. Train with the '
                 f"checkpoint's spaces (data_preprocessor.pipeline.leave_one_out), or take over its backbone alone: "
                 f"model.backbone.init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')."
+            )
+        given = {key: tuple(value.shape) for key, value in state_dict.items() if key.startswith(start)}
+        own = {f'{start}{key}': tuple(value.shape) for key, value in self.heads.state_dict().items()}
+        if given and given != own:
+            key = min(key for key in given.keys() | own.keys() if given.get(key) != own.get(key))
+            raise ValueError(
+                f"The checkpoint's heads are not the model's: {key} is {given.get(key, 'not there')} in the checkpoint "
+                f'and {own.get(key, "not there")} in the model. Set model.neck.in_channels, hid_channels, out_channels '
+                f'and model.last_stage_per_space (LooC++) as the checkpoint was trained.'
             )
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 

@@ -121,3 +121,14 @@ def test_draws(generator):
     orders, counts = params['order'][jittered].unique(dim=0, return_counts=True)
     assert len(orders) == 24 and counts.min() > 0.85 * counts.float().mean()
     assert (params['factors'][~jittered] == 1).all() and (params['order'][~jittered] == torch.arange(4)).all()
+
+
+def test_the_vector_has_no_order_and_identity_leaves_alone(generator, images):
+    color = ColorJitter()
+    params = color.sample(5, generator, (8, 8))
+    vector = color.vector(params)
+    assert vector.shape == (5, 5) and torch.equal(vector[:, :3], params['factors'])
+    assert torch.equal(vector[:, 3], params['hue']) and torch.equal(vector[:, 4], params['gray'].float())
+    assert torch.equal(color.apply(images, color.identity(8)), images)
+    unjittered = ColorJitter(prob=0, gray_prob=0).sample(8, generator, (8, 8))
+    assert all(torch.equal(value, unjittered[key]) for key, value in color.identity(8).items())

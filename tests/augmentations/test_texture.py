@@ -60,3 +60,10 @@ def test_left_alone_is_untouched(images, generator):
 def test_even_kernels_are_refused():
     with pytest.raises(ValueError, match=r'kernel_sizes=\(2,\).*odd'):
         RandomConvTexture(kernel_sizes=(2,))
+
+
+def test_identity_is_what_the_coin_leaves_alone(generator, images):
+    texture = RandomConvTexture(prob=0)
+    drawn, identity = texture.sample(8, generator, (224, 224)), texture.identity(8)
+    assert all(torch.equal(drawn[key], identity[key]) for key in identity)
+    assert torch.equal(texture.apply(images, identity), images)

@@ -14,6 +14,8 @@ from .fake import FakeImages, FakeModel
 class Pixels(nn.Module):
     """Features are the pixels themselves."""
 
+    spaces = ('invariant',)
+
     def data_preprocessor(self, batch, training):
         assert not training
         return {'inputs': batch['inputs'].float()}

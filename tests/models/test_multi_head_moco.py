@@ -74,7 +74,9 @@ def test_gradients_reach_every_head_and_the_backbone_from_every_space_and_no_key
     for i in range(3):
         model.zero_grad()
         q = model.neck(model.backbone(inputs[0])[-1].mean((2, 3)))
-        logits = model.head.logits(q, model.encode_keys(inputs[1:], lambda v: model.project_keys(model.key_heads, v)), model.neck.queue())
+        logits = model.head.logits(
+            q, model.encode_keys(inputs[1:], lambda v: model.project_keys(model.key_heads, v)), model.neck.queue()
+        )
         model.head.reduce(logits)[1][i].backward()
         assert model.backbone.conv1.weight.grad.abs().sum() > 0
         for j, space in enumerate(model.spaces):
@@ -142,7 +144,11 @@ def test_representation():
     [
         (dict(type='ConvNeXt', arch=dict(depths=[1, 1, 1, 1], channels=[8, 8, 8, 16])), 16),
         (dict(type='VisionTransformer', arch='deit-tiny', img_size=32, patch_size=16, out_type='cls_token'), 192),
+        (dict(type='SwinTransformer', arch='tiny', img_size=32, window_size=1), 768),
+        (dict(type='TIMMBackbone', model_name='resnet18'), 512),
+        (dict(type='TIMMBackbone', model_name='convnext_atto'), 320),
     ],
+    ids=lambda value: value.get('model_name', value['type']) if isinstance(value, dict) else str(value),
 )
 def test_other_backbones(backbone, width):
     neck = dict(type='QueuePerHeadNeck', in_channels=width, hid_channels=16, out_channels=8, queue_len=16)

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from looc_mm.models import QueuePerHeadNeck
+from looc_mm.models import HeadPerSpaceNeck, QueuePerHeadNeck
 from looc_mm.models.queue_per_head import KeyQueue
 
 SPACES = ('invariant', 'rotation', 'color')
@@ -77,3 +77,16 @@ def test_checkpoint_of_other_spaces_is_refused_with_both_lists():
     with pytest.raises(ValueError, match=r'queues of \[12\] keys and the model of 6.*queue_len'):
         neck().load_state_dict(neck(queue_len=12).state_dict())
     neck().load_state_dict(neck().state_dict())
+
+
+def test_a_checkpoint_of_other_heads_is_refused():
+    other = HeadPerSpaceNeck(in_channels=5, hid_channels=9, out_channels=3, spaces=SPACES)
+    with pytest.raises(ValueError, match=r'heads.color.0.bias is \(9,\) in the checkpoint and \(8,\) in the model'):
+        neck().load_state_dict(other.state_dict(), strict=False)
+    stage = HeadPerSpaceNeck(
+        in_channels=5, hid_channels=8, out_channels=3, spaces=SPACES, last_stage=torch.nn.Conv2d(5, 5, 1)
+    )
+    with pytest.raises(ValueError, match=r'heads.color.0.bias is not there in the checkpoint.*last_stage_per_space'):
+        neck().load_state_dict(stage.state_dict(), strict=False)
+    with pytest.raises(ValueError, match=r"spaces \['invariant', 'rotation', 'color'\] and the model \['invariant'\]"):
+        HeadPerSpaceNeck(in_channels=5, spaces=['invariant']).load_state_dict(other.state_dict(), strict=False)

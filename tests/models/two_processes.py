@@ -11,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from looc_mm.models.shuffled_bn import Shuffle
 from tests.models.test_multi_head_moco import build
+from tests.models.test_multi_head_simclr import simclr
 
 out = Path(sys.argv[1])
 init_process_group('gloo')
@@ -44,5 +45,14 @@ losses = wrapped(inputs, mode='loss')
 optimizer.update_params(losses['loss'])
 saved['state'] = model.state_dict()
 saved['queue'] = model.neck.queue()
+
+model = simclr()
+model.init_weights()
+model.backbone.eval()
+wrapped = DistributedDataParallel(model, broadcast_buffers=False)
+losses = wrapped(inputs, mode='loss')
+losses['loss'].backward()
+saved['simclr_loss'] = losses['loss'].item()
+saved['simclr_grads'] = {name: parameter.grad for name, parameter in model.named_parameters()}
 torch.save(saved, out / f'{rank}.pth')
 destroy_process_group()
