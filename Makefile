@@ -33,4 +33,5 @@ $(BIN)/pip:
 .venv/installed-dev: setup.py | $(BIN)/pip
 	@echo 'Installing looc_mm and its development tools into .venv (PyTorch is several GB: minutes, once)'
 	$(BIN)/python -m pip install -e '.[dev]'
+	$(BIN)/python -m pip install --no-deps albumentations==2.0.8 albucore==0.0.24
 	@touch $@

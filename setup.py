@@ -28,5 +28,22 @@ setup(
         'matplotlib>=3.9',
         'tqdm>=4.66',
     ],
-    extras_require={'dev': ['pytest>=8', 'ruff>=0.17,<0.18', 'mypy>=2.4,<2.5', 'scikit-learn>=1.6']},
+    extras_require={
+        'kornia': ['kornia>=0.9,<0.10'],
+        'timm': ['timm>=1.0.31,<1.1'],
+        'dev': [
+            'pytest>=8',
+            'ruff>=0.17,<0.18',
+            'mypy>=2.4,<2.5',
+            'scikit-learn>=1.6',
+            'kornia>=0.9,<0.10',
+            'timm>=1.0.31,<1.1',
+            # of albumentations, which make installs without its own dependencies: they hold a second OpenCV
+            'pydantic>=2.9',
+            'PyYAML',
+            'scipy>=1.10',
+            'simsimd>=5.9',
+            'stringzilla>=3.10',
+        ],
+    },
 )

@@ -1,0 +1,74 @@
+"""Texture randomization by pictures that were stylised beforehand: the augmentation only chooses."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from looc_mm.registry import AUGMENTATIONS
+
+from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin
+
+
+@AUGMENTATIONS.register_module()
+class StylizedTexture(AtomicAugmentation):
+    """Replace the image by one of K stylised versions of it, which come with the canvas.
+
+    The paper randomizes texture by stylized images (section 4; Geirhos et al., 2019) and does not say how; here K
+    versions are made once by ``tools/stylize.py``, or are Stylized-ImageNet's, and ``LoadStylized`` puts them behind
+    the image. Stand it first in the list: behind a crop there would be K + 1 images to crop.
+
+    With ``prob=0.5``, k_0 has the query's texture by chance with probability 0.25 + 0.25 / K, as a false negative of
+    its space. So take K >= 4.
+
+    Args:
+        styles: K, the stylised versions on the canvas.
+        prob: Probability of one of them in place of the original (appendix A: 0.5).
+
+    Raises:
+        ValueError: If ``styles`` is below 1 or ``prob`` not in [0, 1].
+    """
+
+    name = 'texture'
+
+    def __init__(self, styles: int = 4, prob: float = 0.5) -> None:
+        if styles < 1:
+            raise ValueError(f'StylizedTexture got styles={styles}; it needs at least 1 stylised version to choose.')
+        self.styles = styles
+        self.prob = check_probability(self, prob)
+        self.in_channels = 3 * (1 + styles)
+
+    def sample(self, batch_size: int, generator: torch.Generator | None, image_size: ImageSize) -> Params:
+        """Draw ``choice`` (B,) int64: 0 is the original, 1 .. K the stylised version."""
+        chosen = coin(batch_size, self.prob, generator)
+        return {'choice': torch.randint(1, 1 + self.styles, (batch_size,), generator=generator) * chosen}
+
+    def identity(self, batch_size: int) -> Params:
+        """The original; see :meth:`AtomicAugmentation.identity`."""
+        return {'choice': torch.zeros(batch_size, dtype=torch.int64)}
+
+    def vector(self, params: Params) -> Tensor:
+        """(B, K): which version it is, one-hot, for it is a category; zeros for the original."""
+        return F.one_hot(params['choice'], 1 + self.styles)[:, 1:].float()
+
+    def apply(self, images: Tensor, params: Params) -> Tensor:
+        """Take three channels of the canvas; see :meth:`AtomicAugmentation.apply`.
+
+        Args:
+            images: (B, 3 * (1 + K), H, W): the original, then its stylised versions.
+            params: What :meth:`sample` gave.
+
+        Returns:
+            (B, 3, H, W).
+
+        Raises:
+            ValueError: If the images have another number of channels.
+        """
+        if images.shape[1] != self.in_channels:
+            raise ValueError(
+                f'StylizedTexture(styles={self.styles}) got images of {images.shape[1]} channels; it takes '
+                f'{self.in_channels}, the original and {self.styles} stylised versions. Put LoadStylized(styles='
+                f'{self.styles}) between LoadCanvas and PackCanvas, and make the views on the device.'
+            )
+        versions = images.unflatten(1, (-1, 3))  # B x 1+K x 3 x H x W
+        choice = params['choice'].to(images.device, non_blocking=True)
+        return versions[torch.arange(len(images), device=images.device), choice]
