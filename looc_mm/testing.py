@@ -19,6 +19,7 @@ from looc_mm.views import LeaveOneOutPipeline
 
 OTHER_SEEDS = 8
 TOLERANCE = 1e-3  # between devices, on a scale of [0, 1]
+IDENTITY_TOLERANCE = 1e-4  # bilinear sampling at the pixels' own places: 1.3e-5 on a photograph of 224 x 224
 
 
 class ContractError(AssertionError):
@@ -35,7 +36,8 @@ def check_augmentation(
 
     Args:
         augmentation: With settings that do something: prob=0 draws nothing that could be checked.
-        images: (B, 3, H, W) float32 RGB in [0, 1], B > 1; by default eight smooth colourful ones of 64 x 64.
+        images: (B, in_channels, H, W) float32 RGB in [0, 1], B > 1, with the augmentation's ``in_channels``; by default
+            eight smooth colourful ones of 64 x 64.
         seed: Of the parameters that are drawn.
         device: Where the result must be as on the CPU; by default the CUDA device, if there is one.
 
@@ -44,7 +46,9 @@ def check_augmentation(
     """
     if device is None and torch.cuda.is_available():
         device = 'cuda'
-    case = _Case(augmentation, colourful() if images is None else images, seed, device)
+    if images is None:
+        images = colourful(channels=augmentation.in_channels)
+    case = _Case(augmentation, images, seed, device)
     broken: dict[str, str] = {}
     crashes = set()
     for rule in RULES:
@@ -62,10 +66,10 @@ def check_augmentation(
         raise ContractError(f'{type(augmentation).__name__} breaks the contract:\n' + '\n'.join(broken.values()))
 
 
-def colourful(batch_size: int = 8, size: int = 64) -> Tensor:
-    """Smooth colourful images without files, (B, 3, size, size) in [0, 1], each channel from 0 to 1."""
+def colourful(batch_size: int = 8, size: int = 64, channels: int = 3) -> Tensor:
+    """Smooth colourful images without files, (B, channels, size, size) in [0, 1], each channel from 0 to 1."""
     generator = torch.Generator().manual_seed(0)
-    across, down, phase = (3 * torch.rand(3, batch_size, 3, 1, 1, generator=generator)).unbind()
+    across, down, phase = (3 * torch.rand(3, batch_size, channels, 1, 1, generator=generator)).unbind()
     place = torch.linspace(0, 2 * torch.pi, size)
     waves = torch.sin(across * place + down * place[:, None] + 2 * phase)
     low, high = waves.amin((2, 3), keepdim=True), waves.amax((2, 3), keepdim=True)
@@ -97,10 +101,12 @@ Rule = Callable[[_Case], Iterator[str]]
 
 
 def declaration(case: _Case) -> Iterator[str]:
-    """`name` is a string that can name a space, `owns_space` a bool."""
+    """`name` is a string that can name a space, `owns_space` a bool, `in_channels` 3 or a multiple of it."""
     name, owns_space = getattr(case.augmentation, 'name', None), getattr(case.augmentation, 'owns_space', None)
     if not isinstance(owns_space, bool):
         yield f'owns_space = {owns_space!r}'
+    if case.augmentation.in_channels < 3 or case.augmentation.in_channels % 3:
+        yield f'in_channels = {case.augmentation.in_channels!r}'
     if not isinstance(name, str) or not name:
         yield f'name = {name!r}'
         return
@@ -231,6 +237,26 @@ def matrix(case: _Case) -> Iterator[str]:
         yield 'values that are not finite'
 
 
+def identity(case: _Case) -> Iterator[str]:
+    """`identity`, where it is defined, gives parameters like those of `sample`, which leave images alone."""
+    try:
+        got = case.augmentation.identity(len(case.images))
+    except NotImplementedError:
+        return
+    described = [
+        {key: (tuple(value.shape), value.dtype) for key, value in each.items()} for each in (got, case.sample())
+    ]
+    if described[0] != described[1]:
+        yield f'{described[0]} where sample gives {described[1]}'
+        return
+    pair = tuple(case.images.shape[-2:])
+    if torch.as_tensor(case.augmentation.output_size(pair)).tolist() != list(pair):
+        return  # no parameters keep an image that is to leave in another size
+    distance = (case.apply(got) - case.images[:, :3]).abs().max().item()
+    if not distance <= IDENTITY_TOLERANCE:
+        yield f'images changed by up to {distance:.2g}'
+
+
 def devices(case: _Case) -> Iterator[str]:
     """`apply` gives on a device, with parameters on the CPU, what it gives on the CPU."""
     if case.device is None:
@@ -256,6 +282,7 @@ RULES: tuple[Rule, ...] = (
     json_round_trip,
     any_batch,
     matrix,
+    identity,
     devices,
 )
 

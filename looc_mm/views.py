@@ -175,7 +175,11 @@ class LeaveOneOutPipeline(BaseTransform):
     def _apply(self, canvas: Tensor, table: ViewTable) -> Tensor:
         images = unit_range(canvas).contiguous()
         views = images.expand(len(self.views), *images.shape)  # V x B x 3 x H x W, no copy
-        for geometric, group in groupby(self.augmentations, lambda each: isinstance(each, GeometricAugmentation)):
+        augmentations = self.augmentations
+        if self.in_channels != 3:  # each view chooses from the one canvas, of which no copies are made
+            first, *augmentations = augmentations
+            views = torch.stack([first.apply(images, table[view][first.name]) for view in self.views])
+        for geometric, group in groupby(augmentations, lambda each: isinstance(each, GeometricAugmentation)):
             if geometric:
                 views = self._warp(views, table, group)
                 continue

@@ -29,7 +29,7 @@ def draw_views(
     for row, sample in zip(axes, samples, strict=True):
         canvas = sample['inputs'][None]
         views = pipeline.apply(canvas, pipeline.sample(1, generator, sample['image_size'][None]))[:, 0]
-        pictures = [canvas[0] / 255, *views]  # each 3 x H x W
+        pictures = [canvas[0, :3] / 255, *views]  # each 3 x H x W
         for axis, picture in zip(row, [each.permute(1, 2, 0).numpy() for each in pictures], strict=True):
             axis.imshow(picture, interpolation='nearest')
             axis.set_axis_off()

@@ -46,10 +46,14 @@ def test_pretraining_takes_two_steps(name):
 
     cfg.model.backbone.update(depth=18, stem_channels=8, base_channels=8)
     cfg.model.neck.in_channels = 64
-    cfg.model.data_preprocessor.pipeline.augmentations[0].size = 32
+    for augmentation in cfg.model.data_preprocessor.pipeline.augmentations:
+        if 'size' in augmentation:
+            augmentation.size = 32
     model = MODELS.build(cfg.model)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    data = {'inputs': torch.randint(0, 256, (4, 3, 40, 40), dtype=torch.uint8), 'image_size': torch.full((4, 2), 90)}
+    channels = model.data_preprocessor.pipeline.in_channels
+    canvas = torch.randint(0, 256, (4, channels, 40, 40), dtype=torch.uint8)
+    data = {'inputs': canvas, 'image_size': torch.full((4, 2), 90)}
     before = model.backbone.conv1.weight.clone()
     for _ in range(2):
         assert model.train_step(data, wrapper)['loss'].isfinite()
@@ -131,8 +135,8 @@ def test_methods_differ_from_looc_in_the_lines_that_make_them(method, suite):
 def test_every_pretraining_config_is_a_method_of_the_table():
     families = {'looc/looc', 'supervised/supervised', *METHODS}
     suites = ('_r50_in100.py', '_r18_imagenette.py', '_factors.py')
-    known = {f'{family}{suite}' for family in families for suite in suites} | {'looc/looc_r50_folder.py'}
-    assert set(PRETRAINING) == known
+    known = {f'{family}{suite}' for family in families for suite in suites}
+    assert set(PRETRAINING) == known | {'looc/looc_r50_folder.py', 'looc/looc_all_stylized_r50_in100.py'}
 
 
 def test_the_papers_settings():

@@ -1,6 +1,7 @@
 """What a worker does to an image: decode it, resize it to the canvas, pack it. Nothing here is random."""
 
 import logging
+import os
 from collections.abc import Sequence
 
 import cv2
@@ -10,6 +11,23 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
 from looc_mm.registry import TRANSFORMS
+
+
+def decode(path: str) -> np.ndarray | None:
+    """The (H, W, 3) uint8 BGR image of a file, upright as its EXIF says; None if it cannot be decoded.
+
+    Raises:
+        OSError: The file cannot be read; ``FileNotFoundError`` if there is none.
+    """
+    data = np.fromfile(path, np.uint8)
+    return cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None  # imdecode asserts on an empty buffer
+
+
+def to_square(img: np.ndarray, size: int) -> np.ndarray:
+    """Resize a whole (H, W, 3) uint8 image to (size, size, 3)."""
+    # Linear reads four pixels for one: six times as fast as the area's mean, and enough up to half the size.
+    filter_ = cv2.INTER_AREA if max(img.shape[:2]) > 2 * size else cv2.INTER_LINEAR
+    return cv2.resize(img, (size, size), interpolation=filter_)
 
 
 @TRANSFORMS.register_module()
@@ -49,16 +67,13 @@ class LoadCanvas(BaseTransform):
         if img is None:
             return None
         results['ori_shape'] = img.shape[:2]
-        # Linear reads four pixels for one: six times as fast as the area's mean, and enough up to half the size.
-        filter_ = cv2.INTER_AREA if max(img.shape[:2]) > 2 * self.size else cv2.INTER_LINEAR
-        results['img'] = cv2.resize(img, (self.size, self.size), interpolation=filter_)
+        results['img'] = to_square(img, self.size)
         return results
 
     def _decode(self, path: str) -> np.ndarray | None:
-        data = np.fromfile(path, np.uint8)
-        img = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None  # imdecode asserts on an empty buffer
+        img = decode(path)
         if img is None:
-            message = f'{path!r} ({data.size} bytes) cannot be decoded as an image'
+            message = f'{path!r} ({os.path.getsize(path)} bytes) cannot be decoded as an image'
             if not self.ignore_broken:
                 raise ValueError(
                     f'{message}; delete the file, or skip all such files with LoadCanvas(ignore_broken=True)'
@@ -75,8 +90,8 @@ class LoadCanvas(BaseTransform):
 class PackCanvas(BaseTransform):
     """Pack a canvas into the plain dict that the model's data preprocessor takes.
 
-    MMEngine's ``default_collate`` makes a batch of B of them: ``inputs`` (B, 3, H, W), ``image_size`` (B, 2) and
-    ``labels``, for every key a (B,) tensor.
+    MMEngine's ``default_collate`` makes a batch of B of them: ``inputs`` (B, 3, H, W), with K candidates
+    (B, 3 * (1 + K), H, W), ``image_size`` (B, 2) and ``labels``, for every key a (B,) tensor.
 
     Args:
         label_keys: The labels to pass on; those that a sample does not have are left out.
@@ -89,14 +104,17 @@ class PackCanvas(BaseTransform):
         """Pack one sample.
 
         Args:
-            results: Holds ``img`` (H, W, 3) uint8 BGR, ``ori_shape`` (height, width) and any labels.
+            results: Holds ``img`` (H, W, 3) uint8 BGR, ``ori_shape`` (height, width), any labels, and maybe
+                ``candidates``, K arrays like ``img``.
 
         Returns:
-            ``inputs`` (3, H, W) uint8 RGB, ``image_size`` (2,) int64 original height and width, and, if the
-            sample has any, ``labels`` {key: int}.
+            ``inputs`` (3, H, W) uint8 RGB, with candidates (3 * (1 + K), H, W), the image first; ``image_size`` (2,)
+            int64 original height and width, and, if the sample has any, ``labels`` {key: int}.
         """
+        images = [results['img'], *results.get('candidates', ())]
+        planes = [plane for img in images for plane in cv2.split(img)[::-1]]  # 3x faster than a strided copy
         packed = {
-            'inputs': torch.from_numpy(np.stack(cv2.split(results['img'])[::-1])),  # 3x faster than a strided copy
+            'inputs': torch.from_numpy(np.stack(planes)),
             'image_size': torch.tensor(results['ori_shape']),
         }
         labels = {key: int(results[key]) for key in self.label_keys if key in results}

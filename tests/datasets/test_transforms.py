@@ -76,6 +76,14 @@ def test_pack_turns_bgr_into_contiguous_rgb():
     assert 'labels' not in packed
 
 
+def test_pack_puts_candidates_behind_the_image():
+    images = [np.full((4, 6, 3), (30 * index, 30 * index + 10, 30 * index + 20), np.uint8) for index in range(3)]
+    packed = PackCanvas()({'img': images[0], 'candidates': images[1:], 'ori_shape': (40, 60)})
+    assert packed['inputs'].shape == (9, 4, 6) and packed['inputs'].dtype == torch.uint8
+    assert packed['inputs'].is_contiguous()
+    assert packed['inputs'][:, 0, 0].tolist() == [20, 10, 0, 50, 40, 30, 80, 70, 60]
+
+
 def test_pack_takes_the_labels_that_are_there():
     pack = TRANSFORMS.build({'type': 'PackCanvas', 'label_keys': ['shape', 'color']})
     sample = {'img': np.zeros((2, 2, 3), np.uint8), 'ori_shape': (2, 2), 'color': np.int64(5), 'texture': 1}
