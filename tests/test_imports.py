@@ -16,6 +16,7 @@ ORDER = [
     'views',
     'testing',
     'datasets',
+    'stylization',
     'models',
     'engine',
     'evaluation',
