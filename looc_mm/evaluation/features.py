@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from looc_mm.models.representation import representation
+from looc_mm.models.representation import all_representations, check_spaces
 
 
 @dataclass
@@ -28,12 +28,39 @@ class Features:
     x: Tensor
     labels: dict[str, Tensor]
 
-    def to(self, device: torch.device | str) -> 'Features':
+
+@dataclass
+class FeatureBank:
+    """What one pass over a dataset gives: every representation of the model, to choose from.
+
+    Attributes:
+        parts: 'V' and every space to (N * A, C) float32; LooC++ has spaces alone.
+        labels: Label name to (N * A,) int64.
+    """
+
+    parts: dict[str, Tensor]
+    labels: dict[str, Tensor]
+
+    def to(self, device: torch.device | str) -> 'FeatureBank':
         """Copy to a device."""
-        return Features(self.x.to(device), {key: label.to(device) for key, label in self.labels.items()})
+        moved = ({name: value.to(device) for name, value in each.items()} for each in (self.parts, self.labels))
+        return FeatureBank(*moved)
+
+    def choose(self, spaces: Sequence[str] | None = None) -> Features:
+        """V, or in LooC++ all spaces, or the given spaces, concatenated.
+
+        Raises:
+            ValueError: If a space is unknown.
+        """
+        known = [name for name in self.parts if name != 'V']
+        if spaces is None:
+            names = ['V'] if 'V' in self.parts else known
+        else:
+            check_spaces(spaces, known)
+            names = list(spaces)
+        return Features(torch.cat([self.parts[name] for name in names], 1), self.labels)
 
 
-@torch.no_grad()
 def extract_features(
     model: nn.Module,
     dataloader: DataLoader,
@@ -42,6 +69,18 @@ def extract_features(
     seed: int = 0,
     amp: bool = False,
 ) -> Features:
+    """One representation of a whole dataset: :func:`extract_bank`, and the choice of ``spaces`` from it."""
+    return extract_bank(model, dataloader, rotate, seed, amp).choose(spaces)
+
+
+@torch.no_grad()
+def extract_bank(
+    model: nn.Module,
+    dataloader: DataLoader,
+    rotate: str | None = None,
+    seed: int = 0,
+    amp: bool = False,
+) -> FeatureBank:
     """Run the frozen model over a dataset once; every process does its share and gets the whole result.
 
     The result does not depend on the number of processes, bit by bit, and not on the batch size but for rounding.
@@ -49,14 +88,13 @@ def extract_features(
     Args:
         model: Has ``data_preprocessor(batch, False)`` and what :func:`representation` reads: any model of MMPreTrain.
         dataloader: Gives ``inputs`` and ``labels``; in the dataset's order (`DefaultSampler` with ``shuffle=False``).
-        spaces: None for V, the pooled backbone; else the spaces whose embeddings are concatenated.
         rotate: None; 'random' for one of 0, 90, 180, 270 degrees per image; 'all' for the four of them. With either,
             images must be square and the label ``rotation`` counts the counter-clockwise quarter turns.
         seed: Of the random angles, which belong to the samples.
         amp: Whether the forward pass runs under autocast.
 
     Returns:
-        Features on the CPU.
+        V and every space, on the CPU.
 
     Raises:
         ValueError: ``rotate`` is none of the three, or the dataloader skips or reorders samples.
@@ -68,7 +106,7 @@ def extract_features(
     model.eval()
 
     rows: list[Tensor] = []
-    x: list[Tensor] = []
+    parts: dict[str, list[Tensor]] = defaultdict(list)
     labels: dict[str, list[Tensor]] = defaultdict(list)
     batches = zip(dataloader.batch_sampler, dataloader, strict=True)  # type: ignore[arg-type]
     progress = tqdm(
@@ -80,15 +118,18 @@ def extract_features(
         fill = full.clamp(max=len(indices) - 1)
         images = model.data_preprocessor(batch, False)['inputs'][fill]  # type: ignore[operator]  # (B, 3, h, w)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
-            views = [representation(model, _turn(images, turns), spaces) for turns in angles[rows[-1][fill]].unbind(1)]
-        x.append(torch.stack(views, dim=1)[: len(indices)].float().cpu())  # (B, A, C)
+            turned = [_turn(images, turns) for turns in angles[rows[-1][fill]].unbind(1)]
+            views = [all_representations(model, each) for each in turned]
+        for name in views[0]:
+            stacked = torch.stack([view[name] for view in views], 1)  # (B, A, C)
+            parts[name].append(stacked[: len(indices)].float().cpu())
         for key, label in batch.get('labels', {}).items():
             labels[key].append(label.cpu())
     model.train(was_training)
 
-    def in_order(parts: list[Tensor]) -> Tensor:
+    def in_order(batches: list[Tensor]) -> Tensor:
         """Undo the sampler's dealing: rank r of W had samples r, r + W, ..., and the last round is padded."""
-        return torch.stack(all_gather(torch.cat(parts)), dim=1).flatten(0, 1)[:n]
+        return torch.stack(all_gather(torch.cat(batches)), dim=1).flatten(0, 1)[:n]
 
     if not torch.equal(in_order(rows), torch.arange(n)):
         raise ValueError(
@@ -98,7 +139,7 @@ def extract_features(
     in_order_labels = {key: in_order(parts).repeat_interleave(angles.shape[1]) for key, parts in labels.items()}
     if rotate is not None:
         in_order_labels['rotation'] = angles.flatten()
-    return Features(in_order(x).flatten(0, 1), in_order_labels)
+    return FeatureBank({name: in_order(values).flatten(0, 1) for name, values in parts.items()}, in_order_labels)
 
 
 def _angles(n: int, rotate: str | None, seed: int) -> Tensor:

@@ -14,10 +14,11 @@ from torch.nn import functional as F
 from looc_mm.registry import PROTOCOLS
 
 from .features import Features
+from .protocol import FrozenProtocol, record, require_label
 
 
 @PROTOCOLS.register_module()
-class LinearProbe:
+class LinearProbe(FrozenProtocol):
     """Softmax regression on features that were extracted once.
 
     Args:
@@ -36,9 +37,6 @@ class LinearProbe:
     """
 
     name = 'linear'
-    #: How images are turned before they are embedded, see `extract_features`.
-    rotate_train: str | None = None
-    rotate_test: str | None = None
 
     def __init__(
         self,
@@ -76,14 +74,12 @@ class LinearProbe:
         Raises:
             ValueError: The dataset has no such label, or SGD diverged.
         """
-        for features in (train, test):
-            if self.label not in features.labels:
-                raise ValueError(f'No label {self.label!r} in the dataset; it has {sorted(features.labels)}.')
+        require_label((train, test), self.label)
         num_classes = 1 + int(max(train.labels[self.label].max(), test.labels[self.label].max()))
         self.fit(train.x, train.labels[self.label], num_classes)
-        factor = {} if self.label == 'gt_label' else {'factor': self.label}
+        factor: dict[str, Any] = {} if self.label == 'gt_label' else {'factor': self.label}
         scores = self.score(test.x, test.labels[self.label])
-        return [{'metric': metric, 'value': value, 'ci': None, **factor} for metric, value in scores.items()]
+        return [record(metric, value, **factor) for metric, value in scores.items()]
 
     def fit(self, features: Tensor, labels: Tensor, num_classes: int) -> 'LinearProbe':
         """Find ``weight`` (K, C) and ``bias`` (K,), on the features as they are.

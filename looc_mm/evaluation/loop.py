@@ -1,12 +1,13 @@
 """Evaluation as MMEngine's test loop: extract once, then every protocol fits and scores."""
 
+import copy
 import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
@@ -14,7 +15,8 @@ from torch.utils.data import DataLoader
 from looc_mm.models.representation import check_spaces
 from looc_mm.registry import LOOPS, PROTOCOLS
 
-from .features import Features, extract_features
+from .cache import FeatureCache, cache_key
+from .features import FeatureBank, Features, extract_bank
 from .results import write_results
 
 
@@ -34,6 +36,7 @@ class FrozenFeatureLoop(BaseLoop):
         representation: None for V; else the spaces whose embeddings are concatenated, ``['all']`` for all of them.
         seed: Of the protocols' random choices.
         amp: Whether features are extracted under autocast.
+        cache: Folder where features are kept and found again, None for none.
         evaluator: Not used; the runner passes it.
 
     Raises:
@@ -50,14 +53,18 @@ class FrozenFeatureLoop(BaseLoop):
         representation: Sequence[str] | None = None,
         seed: int = 0,
         amp: bool = False,
+        cache: str | None = None,
         evaluator: Any = None,
     ) -> None:
+        self.configs = copy.deepcopy({'train': train_dataloader, 'test': dataloader})
         super().__init__(runner, dataloader)
         self.train_dataloader: DataLoader = runner.build_dataloader(train_dataloader, seed=runner.seed)
         self.protocols = [PROTOCOLS.build(protocol, default_args=dict(seed=seed)) for protocol in protocols]
         self.dataset = dataset
         self.seed = seed
         self.amp = amp
+        self.cache = None if cache is None else FeatureCache(cache)
+        self.banks: dict[str, FeatureBank] = {}
 
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.spaces = None if representation is None else list(representation)
@@ -73,23 +80,12 @@ class FrozenFeatureLoop(BaseLoop):
             Values by name, such as ``{'linear/imagenette/top1': 83.1}``.
         """
         self._check_size()
-        features: dict[tuple, Features] = {}
         records: list[dict[str, Any]] = []
         metrics: dict[str, float] = {}
 
-        def get(dataloader: DataLoader, rotate: str | None) -> Features:
-            key = (dataloader is self.train_dataloader, rotate)
-            if key not in features:
-                extracted = extract_features(self.model, dataloader, self.spaces, rotate, self.seed, self.amp)
-                features[key] = extracted.to(next(self.model.parameters()).device)
-            return features[key]
-
         for protocol in self.protocols:
             start = time.perf_counter()
-            train = get(self.train_dataloader, protocol.rotate_train)
-            test = get(self.dataloader, protocol.rotate_test)
-            scores = protocol.evaluate(train, test)
-            for score in scores:
+            for score in protocol.run(self):
                 record = {
                     'protocol': protocol.name,
                     'dataset': self.dataset,
@@ -102,12 +98,52 @@ class FrozenFeatureLoop(BaseLoop):
                 records.append(record)
                 # 'rotation/factors/top1' rather than 'rotation/factors/rotation/top1'
                 factor = [score['factor']] if score.get('factor', protocol.name) != protocol.name else []
-                metrics['/'.join([protocol.name, self.dataset, *factor, score['metric']])] = score['value']
+                chosen = ['+'.join(score['representation'])] if 'representation' in score else []
+                metrics['/'.join([protocol.name, self.dataset, *factor, *chosen, score['metric']])] = score['value']
             if is_main_process():  # after each one, so that a later protocol's error costs nothing
                 write_results(Path(self.runner.work_dir) / 'results.json', records)
         if is_main_process():
             print(self._table(metrics))
         return metrics
+
+    def features(self, split: str, rotate: str | None = None, dataset: dict | None = None) -> Features:
+        """The representation that was asked for; see :class:`looc_mm.evaluation.protocol.Data`."""
+        return self.bank(split, rotate, dataset).choose(self.spaces)
+
+    def bank(self, split: str, rotate: str | None = None, dataset: dict | None = None) -> FeatureBank:
+        """Every representation, extracted or found; see :class:`looc_mm.evaluation.protocol.Data`."""
+        name = repr((split, rotate, dataset))
+        if name not in self.banks:
+            loader = self._loader(split, dataset)
+            self.banks[name] = self._extract(loader, rotate).to(next(self.model.parameters()).device)
+        return self.banks[name]
+
+    def _loader(self, split: str, dataset: dict | None) -> DataLoader:
+        if split not in ('train', 'test'):
+            raise ValueError(f"split is 'train' or 'test', got {split!r}.")
+        if dataset is None:
+            return self.train_dataloader if split == 'train' else self.dataloader
+        cfg: Any = copy.deepcopy(self.configs[split])
+        if 'type' in dataset:
+            cfg['dataset'] = {'pipeline': cfg['dataset']['pipeline'], **dataset}
+        else:
+            cfg['dataset'].update(dataset)
+        return self.runner.build_dataloader(cfg, seed=self.runner.seed)
+
+    def _extract(self, loader: DataLoader, rotate: str | None) -> FeatureBank:
+        key = None
+        if self.cache:
+            key = cache_key(self.model, loader.dataset, rotate=rotate, seed=rotate and self.seed, amp=self.amp)
+        bank = self.cache.read(key) if self.cache and key else None
+        found = [bank is not None]  # on rank 0: all take what is there, or all extract
+        broadcast_object_list(found)
+        if not found[0]:
+            bank = extract_bank(self.model, loader, rotate, self.seed, self.amp)
+            if self.cache and key and is_main_process():
+                self.cache.write(key, bank)
+        elif bank is None:  # another machine, which does not see the folder
+            bank = extract_bank(self.model, loader, rotate, self.seed, self.amp)
+        return bank
 
     def _check_size(self) -> None:
         """Warn where the images are not of the size that the model was trained on."""

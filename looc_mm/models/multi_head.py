@@ -212,6 +212,13 @@ class MultiHead(BaseSelfSupervisor):
             return features
         return torch.cat([self.neck.heads[space](features) for space in spaces], 1)
 
+    def extract_all(self, images: Tensor) -> dict[str, Tensor]:
+        """What :meth:`extract_feat` chooses from, in one pass: 'V', which LooC++ does not have, and every space."""
+        features = self.features(images)
+        if self.backbone_cfg is not None:
+            return {space: self.neck.heads[space].branch(features) for space in self.spaces}
+        return {'V': features, **{space: self.neck.heads[space](features) for space in self.spaces}}
+
     @property
     def representation_prefixes(self) -> tuple[str, ...]:
         """Where in the state dict the representation's weights stand when no spaces are chosen."""

@@ -62,6 +62,14 @@ def representation(model: nn.Module, images: Tensor, spaces: Sequence[str] | Non
     return encode(model.backbone, images)  # type: ignore[arg-type]
 
 
+def all_representations(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    """'V' and every space of any model with a backbone, in one pass; see :func:`representation`."""
+    if hasattr(model, 'extract_all'):
+        return model.extract_all(images)  # type: ignore[operator]
+    spaces = getattr(model, 'spaces', ())
+    return {'V': representation(model, images), **{space: representation(model, images, [space]) for space in spaces}}
+
+
 def check_spaces(asked: Sequence[str], spaces: Sequence[str]) -> None:
     """Refuse names that are no spaces of the model.
 

@@ -30,8 +30,8 @@ def test_records_and_metrics(build_runner, tmp_path, capsys):
 
 def test_features_are_extracted_once(build_runner, monkeypatch):
     calls = []
-    extract = loop.extract_features
-    monkeypatch.setattr(loop, 'extract_features', lambda *args: (calls.append(args[3]), extract(*args))[1])
+    extract = loop.extract_bank
+    monkeypatch.setattr(loop, 'extract_bank', lambda *args: (calls.append(args[2]), extract(*args))[1])
     build_runner(protocols=[LINEAR, dict(type='LinearProbe', label='shape'), ROTATION]).test()
     assert calls == [None, None, 'random', 'all']
 

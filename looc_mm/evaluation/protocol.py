@@ -1,0 +1,68 @@
+"""What a protocol is, and what it may ask for."""
+
+from collections.abc import Sequence
+from typing import Any
+from typing import Protocol as Interface
+
+from .features import FeatureBank, Features
+
+
+class Data(Interface):
+    """Frozen features on demand, extracted once whoever asks."""
+
+    #: The representation that was asked for: None for V, else spaces.
+    spaces: list[str] | None
+
+    def bank(self, split: str, rotate: str | None = None, dataset: dict | None = None) -> FeatureBank:
+        """Every representation of a split.
+
+        Args:
+            split: 'train' or 'test'.
+            rotate: See :func:`looc_mm.evaluation.features.extract_bank`.
+            dataset: Changes of the split's dataset config; with a ``type`` it stands in its place, pipeline aside.
+        """
+
+    def features(self, split: str, rotate: str | None = None, dataset: dict | None = None) -> Features:
+        """The representation that was asked for, of a split."""
+
+
+class FrozenProtocol:
+    """A protocol on frozen features: :meth:`run` gives one dict per number.
+
+    Attributes:
+        name: Of the protocol in ``results.json``.
+        rotate_train: How training images are turned before they are embedded.
+        rotate_test: How test images are turned.
+    """
+
+    name: str
+    rotate_train: str | None = None
+    rotate_test: str | None = None
+
+    def run(self, data: Data) -> list[dict[str, Any]]:
+        """Fit and score; override it where more than the two splits is needed.
+
+        Returns:
+            One dict per number with ``metric``, ``value`` and ``ci``, and whatever else the record is to say.
+        """
+        return self.evaluate(data.features('train', self.rotate_train), data.features('test', self.rotate_test))
+
+    def evaluate(self, train: Features, test: Features) -> list[dict[str, Any]]:
+        """Fit on one split and score on the other."""
+        raise NotImplementedError
+
+
+def record(metric: str, value: float, ci: float | None = None, **more: Any) -> dict[str, Any]:
+    """One number of a protocol."""
+    return {'metric': metric, 'value': value, 'ci': ci, **more}
+
+
+def require_label(features: Sequence[Features], label: str) -> None:
+    """Refuse a label that a dataset does not have.
+
+    Raises:
+        ValueError: With those that it has.
+    """
+    for each in features:
+        if label not in each.labels:
+            raise ValueError(f'No label {label!r} in the dataset; it has {sorted(each.labels)}.')
