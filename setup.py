@@ -27,6 +27,7 @@ setup(
         'numpy>=2.2,<2.6',
         'matplotlib>=3.9',
         'tqdm>=4.66',
+        'faiss-cpu>=1.9',
     ],
     extras_require={
         'kornia': ['kornia>=0.9,<0.10'],

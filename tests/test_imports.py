@@ -16,11 +16,14 @@ ORDER = [
     'views',
     'testing',
     'datasets',
+    'corruptions',
     'stylization',
     'models',
     'engine',
     'evaluation',
+    'export',
     'visualization',
+    'paper_tables',
 ]
 
 

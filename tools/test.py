@@ -31,6 +31,11 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--spaces', nargs='+', help='probe the embeddings of these spaces, or of "all", in place of V')
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument(
+        '--cache',
+        default='work_dirs/features',
+        help='folder of extracted features, found again by weights, data and transform; "none" for none',
+    )
     parser.add_argument('--amp', action='store_true', help='extract features in mixed precision')
     parser.add_argument('--trust-checkpoint', action='store_true', help='allow the checkpoint to run code on loading')
     parser.add_argument('--plugin', action='append', default=[], metavar='FILE.py', help=PLUGIN_HELP)
@@ -64,7 +69,7 @@ def build_config(args: argparse.Namespace, checkpoint: dict[str, Any] | None) ->
     run = '_'.join([source.parent.name if checkpoint else 'random', source.stem, *(args.spaces or [])])
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', path.parent.name, path.stem, run))
     cfg.randomness = dict(seed=args.seed)
-    cfg.test_cfg.update(seed=args.seed, amp=args.amp)
+    cfg.test_cfg.update(seed=args.seed, amp=args.amp, cache=None if args.cache == 'none' else args.cache)
     if args.spaces:
         cfg.test_cfg.representation = args.spaces
     cfg.merge_from_dict(args.cfg_options)

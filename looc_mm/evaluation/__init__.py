@@ -1,7 +1,32 @@
-from .features import Features, extract_features
+"""Evaluation on frozen features: extract once, then one file per protocol."""
+
+from .features import FeatureBank, Features, extract_bank, extract_features
+from .few_shot import FewShotProbe
+from .head_preference import HeadPreference
+from .invariance import InvarianceMatrix
+from .knn import KNNProbe
 from .linear import LinearProbe
 from .loop import FrozenFeatureLoop
 from .results import write_results
+from .retrieval import Retrieval
+from .robustness import RobustnessProbe
 from .rotation import RotationProbe
+from .space_ablation import SpaceAblation
 
-__all__ = ['Features', 'FrozenFeatureLoop', 'LinearProbe', 'RotationProbe', 'extract_features', 'write_results']
+__all__ = [
+    'FeatureBank',
+    'Features',
+    'FewShotProbe',
+    'FrozenFeatureLoop',
+    'HeadPreference',
+    'InvarianceMatrix',
+    'KNNProbe',
+    'LinearProbe',
+    'Retrieval',
+    'RobustnessProbe',
+    'RotationProbe',
+    'SpaceAblation',
+    'extract_bank',
+    'extract_features',
+    'write_results',
+]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
@@ -117,6 +118,23 @@ class FrozenFeatureLoop(BaseLoop):
             loader = self._loader(split, dataset)
             self.banks[name] = self._extract(loader, rotate).to(next(self.model.parameters()).device)
         return self.banks[name]
+
+    @property
+    def folder(self) -> str:
+        """Where pictures go: the work directory."""
+        return self.runner.work_dir
+
+    def size(self, split: str) -> int:
+        """Number of images of a split."""
+        return len(self._loader(split, None).dataset)  # type: ignore[arg-type]
+
+    def sample(self, split: str, index: int) -> dict[str, Any]:
+        """One sample of a split, as the dataset gives it."""
+        return self._loader(split, None).dataset[index]
+
+    def picture(self, split: str, index: int) -> np.ndarray:
+        """One image of a split, (H, W, 3) uint8 RGB."""
+        return self.sample(split, index)['inputs'][:3].permute(1, 2, 0).numpy()
 
     def _loader(self, split: str, dataset: dict | None) -> DataLoader:
         if split not in ('train', 'test'):

@@ -4,14 +4,32 @@ from collections.abc import Sequence
 from typing import Any
 from typing import Protocol as Interface
 
+import numpy as np
+
 from .features import FeatureBank, Features
 
 
 class Data(Interface):
     """Frozen features on demand, extracted once whoever asks."""
 
+    model: Any
+    #: Name for the record.
+    dataset: str
     #: The representation that was asked for: None for V, else spaces.
     spaces: list[str] | None
+
+    @property
+    def folder(self) -> str:
+        """Where pictures go."""
+
+    def size(self, split: str) -> int:
+        """Number of images of a split."""
+
+    def sample(self, split: str, index: int) -> dict[str, Any]:
+        """One sample: ``inputs`` (3, H, W) uint8 RGB and ``labels``."""
+
+    def picture(self, split: str, index: int) -> np.ndarray:
+        """One image, (H, W, 3) uint8 RGB, upright."""
 
     def bank(self, split: str, rotate: str | None = None, dataset: dict | None = None) -> FeatureBank:
         """Every representation of a split.

@@ -49,6 +49,14 @@ class FakeImages(Dataset):
         self.images = (noise + 40 * self.label[:, None, None, None]).to(torch.uint8)
         self.images[:, :, 0, 0] = 255
 
+    serialize_data = False
+
+    def full_init(self):
+        self.data_list = self.load_data_list()
+
+    def load_data_list(self):
+        return [{'row': image.tolist()} for image in self.images]
+
     def __len__(self):
         return len(self.images)
 

@@ -1,0 +1,201 @@
+"""A folder tree of corrupted pictures, in ImageNet-C's layout: <corruption>/<severity>/<the picture's path>."""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms.v2 import functional
+from tqdm import tqdm
+
+from looc_mm.datasets import ImageFolder
+from looc_mm.datasets.transforms import decode
+
+from .base import SEVERITIES, Corruption
+from .weather import check_frost
+
+SETTINGS = 'corrupt.json'  # what a tree was made with: going on with other settings would mix two
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides how the pictures look.
+
+    Args:
+        size: Side in pixels: the short side is resized to 256 / 224 of it, and the middle square taken; None keeps
+            pictures as they are.
+        seed: Of all random choices.
+        quality: Of the JPEG files, 1 to 100.
+        frost_dir: Folder of the published pictures of frost; None takes procedural ones.
+
+    Raises:
+        ValueError: If one is out of range, or a picture of frost is missing.
+    """
+
+    size: int | None = 224
+    seed: int = 0
+    quality: int = 85
+    frost_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the ranges, and the pictures of frost before hours of work."""
+        if (self.size is not None and self.size < 1) or not 1 <= self.quality <= 100:
+            raise ValueError(f'Got {self}; size >= 1 pixel, or None, and quality from 1 to 100 are allowed.')
+        if self.frost_dir is not None:
+            check_frost(self.frost_dir)
+
+    def rng(self, picture: str, corruption: str, severity: int) -> np.random.Generator:
+        """A generator that depends on the seed and what is to be made, and not on what was made before."""
+        name = f'{self.seed}/{corruption}/{severity}/{picture}'
+        return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest(), 'big'))
+
+    def claim(self, out: Path) -> None:
+        """Note the settings in a folder; raises ValueError if it was made with others."""
+        mine = {
+            'size': self.size,
+            'seed': self.seed,
+            'quality': self.quality,
+            'frost': 'procedural' if self.frost_dir is None else 'published',
+        }
+        note = out / SETTINGS
+        theirs = json.loads(note.read_text()) if note.exists() else mine
+        if mine != theirs:
+            changed = {key: (theirs.get(key), mine[key]) for key in mine if theirs.get(key) != mine[key]}
+            raise ValueError(
+                f'The pictures in {out} were made with other settings, (then, now): {changed}. Give the same, or '
+                'another folder, or delete this one.'
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(mine, indent=1))
+
+
+@dataclass
+class Report:
+    """What became of a tree: files made now, files finished before, and {path: what is wrong} of broken pictures."""
+
+    made: int = 0
+    finished: int = 0
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+def corrupt_tree(
+    source: Path,
+    out: Path,
+    corruptions: Sequence[Corruption],
+    severities: Sequence[int] = SEVERITIES,
+    settings: Settings | None = None,
+    workers: int = 0,
+) -> Report:
+    """Write corrupted versions of every picture below a folder; go on where an interrupted run stopped.
+
+    The pixels depend on the settings and on a picture's path below ``source``, and not on the workers, on the order,
+    or on the other pictures. Files keep the name of a JPEG; pictures of other formats become ``.jpg``.
+
+    Args:
+        source: The pictures.
+        out: Where ``source``'s tree is mirrored, once for each corruption and severity.
+        corruptions: Which to make.
+        severities: At which of 1 to 5.
+        settings: How the pictures are to look.
+        workers: Processes; 0 works in this one.
+
+    Raises:
+        FileNotFoundError: If ``source`` is not there or has no pictures.
+        ValueError: If a severity is none, names would collide, or ``out`` lies in ``source`` or was made with other
+            settings.
+    """
+    settings = settings or Settings()
+    if not set(severities) <= set(SEVERITIES):
+        raise ValueError(f'Got severities {list(severities)}; 1 to 5 are allowed.')
+    if out.resolve().is_relative_to(source.resolve()):
+        raise ValueError(
+            f'{out} lies in {source}, so that corrupted pictures would be corrupted again; choose another.'
+        )
+    samples = ImageFolder(str(source), lazy_init=True).load_data_list()
+    pictures = sorted(Path(os.path.relpath(sample['img_path'], source)).as_posix() for sample in samples)
+    twice = [name for name, count in Counter(map(output_name, pictures)).items() if count > 1]
+    if twice:
+        raise ValueError(f'{source} has several pictures that would all become {twice[0]}; rename them.')
+    settings.claim(out)
+
+    work = _Work(source, out, pictures, [(each, severity) for each in corruptions for severity in severities], settings)
+    loader = DataLoader(work, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)
+    report = Report()
+    with tqdm(total=len(pictures) * len(work.versions), desc='Corrupted', unit='img') as bar:
+        for picture, made, problem in loader:
+            if problem:
+                report.broken[str(source / picture)] = problem
+                bar.write(f'Skipped {source / picture}: {problem}')
+            else:
+                report.made += made
+                report.finished += len(work.versions) - made
+            bar.update(len(work.versions))
+    return report
+
+
+class _Work(Dataset):
+    """Makes all versions of a picture that are missing: (path, number made, what is wrong with it or '')."""
+
+    def __init__(
+        self, source: Path, out: Path, pictures: list[str], versions: list[tuple[Corruption, int]], settings: Settings
+    ) -> None:
+        self.source, self.out, self.pictures, self.versions, self.settings = source, out, pictures, versions, settings
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> tuple[str, int, str]:
+        picture = self.pictures[index]
+        targets = [
+            (self.out / each.name / str(severity) / output_name(picture), each, severity)
+            for each, severity in self.versions
+        ]
+        missing = [target for target in targets if not target[0].exists()]
+        if not missing:
+            return picture, 0, ''
+        try:
+            image = decode(str(self.source / picture))
+        except (OSError, cv2.error) as error:
+            return picture, 0, str(error)
+        if image is None:
+            return picture, 0, 'cannot be decoded as an image'
+        image = prepare(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), self.settings.size)
+        options = {'frost': {'frost_dir': self.settings.frost_dir}}
+        for path, each, severity in missing:
+            rng = self.settings.rng(picture, each.name, severity)
+            write(path, each(image, severity, rng, **options.get(each.name, {})), self.settings.quality)
+        return picture, len(missing), ''
+
+
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(1)
+
+
+def prepare(image: np.ndarray, size: int | None) -> np.ndarray:
+    """Resize the short side of (H, W, 3) uint8 to 256 / 224 of ``size`` and take the middle square, as ImageNet-C."""
+    if size is None:
+        return image
+    resized = functional.resize(torch.from_numpy(image).permute(2, 0, 1), [round(size * 256 / 224)], antialias=True)
+    return np.ascontiguousarray(functional.center_crop(resized, [size, size]).permute(1, 2, 0).numpy())
+
+
+def output_name(picture: str) -> str:
+    """Relative path of a corrupted picture: its own if it is a JPEG's, or else with the extension .jpg."""
+    path = PurePosixPath(picture)
+    return picture if path.suffix.lower() in ('.jpg', '.jpeg') else str(path.with_suffix('.jpg'))
+
+
+def write(path: Path, image: np.ndarray, quality: int) -> None:
+    """Write (H, W, 3) uint8 RGB as JPEG; the name appears when the file is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.part')
+    flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    part.write_bytes(cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)[1].tobytes())
+    os.replace(part, path)

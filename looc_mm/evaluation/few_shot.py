@@ -1,0 +1,97 @@
+"""Few-shot classification on all classes (paper section 4, Flowers-102): a linear layer from a handful of images."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from looc_mm.registry import PROTOCOLS
+
+from .features import Features
+from .protocol import FrozenProtocol, record, require_label
+
+
+@PROTOCOLS.register_module()
+class FewShotProbe(FrozenProtocol):
+    """The mean accuracy over trials, each with other training images (appendix D).
+
+    Args:
+        label: Which of the dataset's labels to predict.
+        shots: Training images of a class; every entry is a figure.
+        trials: Draws of the training images.
+        lr: Learning rate of Adam, on the whole draw at each step.
+        iterations: Steps.
+        seed: Of the draws and the initial weights.
+
+    Raises:
+        ValueError: If there are less than two trials, from which no interval follows.
+    """
+
+    name = 'few_shot'
+
+    def __init__(
+        self,
+        label: str = 'gt_label',
+        shots: Sequence[int] = (5, 10),
+        trials: int = 10,
+        lr: float = 0.03,
+        iterations: int = 250,
+        seed: int = 0,
+    ) -> None:
+        if trials < 2 or not shots or min(shots) < 1:
+            raise ValueError(f'FewShotProbe got trials={trials}, shots={shots}; at least 2 trials of at least 1 shot.')
+        self.label = label
+        self.shots = tuple(shots)
+        self.trials = trials
+        self.lr = lr
+        self.iterations = iterations
+        self.seed = seed
+
+    def evaluate(self, train: Features, test: Features) -> list[dict[str, Any]]:
+        """Mean top-1 and half of its 95 % confidence interval, 1.96 s / sqrt(trials).
+
+        Raises:
+            ValueError: If a class has fewer training images than shots.
+        """
+        require_label((train, test), self.label)
+        records = []
+        for shots in self.shots:
+            scores = torch.tensor([self.trial(train, test, shots, trial) for trial in range(self.trials)])
+            half = 1.96 * scores.double().std().item() / math.sqrt(self.trials)
+            records.append(record(f'top1/{shots}-shot', scores.double().mean().item(), half))
+        return records
+
+    def trial(self, train: Features, test: Features, shots: int, trial: int) -> float:
+        """Top-1 in percent of one draw."""
+        generator = torch.Generator().manual_seed(((self.seed << 20) + shots << 20) + trial)
+        labels = train.labels[self.label]
+        rows = draw(labels, shots, generator).to(labels.device)
+        x, y = train.x[rows], labels[rows]
+        weight = 0.01 * torch.randn(int(labels.max()) + 1, x.shape[1], generator=generator)
+        weight = weight.to(x).requires_grad_()
+        bias = x.new_zeros(len(weight), requires_grad=True)
+        optimizer = torch.optim.Adam([weight, bias], lr=self.lr)
+        for _ in range(self.iterations):
+            optimizer.zero_grad()
+            F.cross_entropy(F.linear(x, weight, bias), y).backward()
+            optimizer.step()
+        hits = F.linear(test.x, weight, bias).argmax(1) == test.labels[self.label]
+        return 100 * hits.double().mean().item()
+
+
+def draw(labels: Tensor, shots: int, generator: torch.Generator) -> Tensor:
+    """Rows of ``shots`` random samples of every class, (K * shots,).
+
+    Raises:
+        ValueError: If a class has fewer.
+    """
+    chosen = []
+    for number in labels.cpu().unique().tolist():
+        rows = (labels.cpu() == number).nonzero()[:, 0]
+        if len(rows) < shots:
+            raise ValueError(f'{shots} shots were asked for, and class {number} has {len(rows)} training images.')
+        chosen.append(rows[torch.randperm(len(rows), generator=generator)[:shots]])
+    return torch.cat(chosen)

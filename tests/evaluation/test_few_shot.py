@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from looc_mm.evaluation import Features, FewShotProbe
+from looc_mm.evaluation.few_shot import draw
+
+
+def features(n: int, seed: int, noise: float = 1.0) -> Features:
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % 4
+    return Features(torch.eye(4)[labels] + noise * torch.randn(n, 4, generator=generator), {'gt_label': labels})
+
+
+def test_the_interval_is_that_of_the_trials():
+    """By hand: the mean, the sample deviation, 1.96 s / sqrt(10)."""
+    train, test = features(80, 0), features(200, 1)
+    probe = FewShotProbe(shots=(3,), iterations=40)
+    (got,) = probe.evaluate(train, test)
+    values = [probe.trial(train, test, 3, trial) for trial in range(10)]
+    mean = sum(values) / 10
+    deviation = (sum((value - mean) ** 2 for value in values) / 9) ** 0.5
+    assert deviation > 0 and got['metric'] == 'top1/3-shot'
+    assert got['value'] == pytest.approx(mean, abs=1e-4)
+    assert got['ci'] == pytest.approx(1.96 * deviation / 10**0.5, abs=1e-4)
+
+
+def test_more_shots_help_and_separable_classes_are_learnt():
+    few, many = FewShotProbe(shots=(1, 15), iterations=60).evaluate(features(80, 0), features(400, 1))
+    assert many['value'] > few['value'] + 3
+    (easy,) = FewShotProbe(shots=(5,)).evaluate(features(80, 0, 0.05), features(80, 1, 0.05))
+    assert easy['value'] == 100 and easy['ci'] == 0
+
+
+def test_every_class_gives_as_many_and_another_trial_gives_others():
+    labels = torch.tensor([0] * 9 + [1] * 5 + [2] * 7)
+    rows = [draw(labels, 5, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(labels[rows[0]].bincount(), torch.tensor([5, 5, 5])) and len(rows[0].unique()) == 15
+    assert torch.equal(rows[0], rows[1]) and not torch.equal(rows[0], rows[2])
+    with pytest.raises(ValueError, match='6 shots were asked for, and class 1 has 5'):
+        draw(labels, 6, torch.Generator())
+    with pytest.raises(ValueError, match='trials=1'):
+        FewShotProbe(trials=1)

@@ -1,0 +1,40 @@
+import math
+
+import pytest
+import torch
+
+from looc_mm.evaluation.head_preference import entropy, preference
+
+
+def test_shares_by_the_sum_written_out():
+    generator = torch.Generator().manual_seed(0)
+    features, weight = torch.randn(6, 5, generator=generator), torch.randn(3, 5, generator=generator)
+    labels = torch.tensor([0, 1, 2, 2, 1, 0])
+    got = preference(features, weight, labels, [2, 3])
+    for n in range(6):
+        c = [
+            max(0.0, sum(float(weight[labels[n], d] * features[n, d]) for d in dimensions))
+            for dimensions in ((0, 1), (2, 3, 4))
+        ]
+        expected = [each / sum(c) for each in c] if sum(c) else [0.5, 0.5]
+        assert got[n].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_head_that_alone_carries_the_class_takes_all():
+    features, weight = torch.tensor([[0.0, 0.0, 2.0]]), torch.tensor([[5.0, 5.0, 1.0]])
+    assert preference(features, weight, torch.tensor([0]), [2, 1]).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize('shares, bits', [([0.25] * 4, 2), ([0.5, 0.5, 0, 0], 1), ([1, 0, 0], 0)])
+def test_entropy_in_bits(shares, bits):
+    assert entropy(torch.tensor(shares, dtype=torch.float)) == pytest.approx(bits, abs=1e-6)
+    thirds = entropy(torch.full((3,), 1 / 3))
+    assert thirds == pytest.approx(math.log2(3), abs=1e-6)
+
+
+def test_figures_and_picture_of_a_run(build_runner, tmp_path):
+    metrics = build_runner(protocols=[dict(type='HeadPreference')]).test()
+    shares = [value for name, value in metrics.items() if '/share/' in name]
+    assert len(shares) == 2 and sum(shares) == pytest.approx(100, abs=1e-3)
+    assert 0 <= metrics['head_preference/fake/invariant+rotation/entropy'] <= 1
+    assert (tmp_path / 'head_preference.png').stat().st_size > 5000

@@ -1,0 +1,42 @@
+import pytest
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+
+from looc_mm.evaluation import Features, KNNProbe
+
+
+def clusters(n: int, seed: int) -> Features:
+    draw = torch.Generator().manual_seed(seed)
+    labels = torch.randint(7, (n,), generator=draw)
+    centres = torch.randn(7, 10, generator=torch.Generator().manual_seed(9))
+    return Features(centres[labels] + 1.5 * torch.randn(n, 10, generator=draw), {'gt_label': labels})
+
+
+def test_equal_votes_as_scikit_learn():
+    train, test = clusters(300, 0), clusters(100, 1)
+    oracle = KNeighborsClassifier(5, metric='cosine').fit(train.x.numpy(), train.labels['gt_label'].numpy())
+    votes = KNNProbe(k=5, temperature=None).votes(train.x, train.labels['gt_label'], test.x) / 5
+    assert torch.allclose(votes.double(), torch.from_numpy(oracle.predict_proba(test.x.numpy())), atol=1e-6)
+
+
+def test_weighted_votes_by_a_loop():
+    train, test = clusters(60, 0), clusters(9, 1)
+    votes = KNNProbe(k=4, temperature=0.3).votes(train.x, train.labels['gt_label'], test.x)
+    for query, got in zip(test.x, votes, strict=True):
+        cosines = [torch.dot(query, key) / query.norm() / key.norm() for key in train.x]
+        expected = torch.zeros(7)
+        for row in sorted(range(60), key=lambda i: -cosines[i])[:4]:
+            expected[train.labels['gt_label'][row]] += torch.exp(cosines[row] / 0.3)
+        assert torch.allclose(got, expected, rtol=1e-4)
+
+
+def test_top5_differs_from_top1_and_errors_say_what_is_allowed():
+    train, test = clusters(300, 0), clusters(100, 1)
+    top1, top5 = KNNProbe().evaluate(train, test)
+    assert (top1['metric'], top5['metric']) == ('top1', 'top5') and 100 / 7 < top1['value'] < top5['value']
+    with pytest.raises(ValueError, match='k=400 and 300 training samples'):
+        KNNProbe(k=400).evaluate(train, test)
+    with pytest.raises(ValueError, match='temperature=0'):
+        KNNProbe(temperature=0)
+    with pytest.raises(ValueError, match="No label 'color'"):
+        KNNProbe(label='color').evaluate(train, test)
