@@ -1,7 +1,26 @@
+from .cub import CUB
 from .factors import Factors
+from .flowers102 import Flowers102
 from .folder import ImageFolder
+from .imagenet_c import CorruptedFolder, ImageNetC
 from .in100 import IN100
+from .inat2019 import INat2019
+from .objectnet import CropBorder, ObjectNet13
 from .stylized import LoadStylized
 from .transforms import LoadCanvas, PackCanvas
 
-__all__ = ['IN100', 'Factors', 'ImageFolder', 'LoadCanvas', 'LoadStylized', 'PackCanvas']
+__all__ = [
+    'CUB',
+    'CorruptedFolder',
+    'CropBorder',
+    'Factors',
+    'Flowers102',
+    'IN100',
+    'INat2019',
+    'ImageFolder',
+    'ImageNetC',
+    'LoadCanvas',
+    'LoadStylized',
+    'ObjectNet13',
+    'PackCanvas',
+]

@@ -143,7 +143,7 @@ class FrozenFeatureLoop(BaseLoop):
             return self.train_dataloader if split == 'train' else self.dataloader
         cfg: Any = copy.deepcopy(self.configs[split])
         if 'type' in dataset:
-            cfg['dataset'] = {'pipeline': cfg['dataset']['pipeline'], **dataset}
+            cfg['dataset'] = {'pipeline': cfg['dataset'].get('pipeline', []), **dataset}
         else:
             cfg['dataset'].update(dataset)
         return self.runner.build_dataloader(cfg, seed=self.runner.seed)

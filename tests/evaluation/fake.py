@@ -42,12 +42,13 @@ class FakeModel(BaseModel):
 class FakeImages(Dataset):
     """Noise with a class in its brightness; the top left corner is white."""
 
-    def __init__(self, length=21, num_classes=3, seed=0, size=8):
+    def __init__(self, length=21, num_classes=3, seed=0, size=8, corruption=None, severity=0, pipeline=()):
         draw = torch.Generator().manual_seed(seed)
         self.label = torch.randint(num_classes, (length,), generator=draw)
         noise = torch.randint(60, (length, 3, size, size), generator=draw)
         self.images = (noise + 40 * self.label[:, None, None, None]).to(torch.uint8)
         self.images[:, :, 0, 0] = 255
+        self.images //= 1 + severity * (corruption == 'fog')
 
     serialize_data = False
 

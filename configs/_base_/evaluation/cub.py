@@ -1,0 +1,23 @@
+"""CUB-200-2011, for models trained on 224 px views."""
+
+_root = 'data/CUB_200_2011'
+_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='ResizeEdge', scale=256, edge='short'),
+    dict(type='CenterCrop', crop_size=224),
+    dict(type='PackCanvas', label_keys=('gt_label',)),
+]
+_dataset = dict(type='CUB', data_root=_root, pipeline=_pipeline)
+_loader = dict(
+    batch_size=256,
+    num_workers=2,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'),
+)
+
+test_dataloader = dict(**_loader, dataset=dict(**_dataset, split='test'))
+test_cfg = dict(
+    type='FrozenFeatureLoop',
+    dataset='cub',
+    train_dataloader=dict(**_loader, dataset=dict(**_dataset, split='train')),
+)

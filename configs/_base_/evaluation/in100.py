@@ -1,0 +1,23 @@
+"""IN-100 out of ImageNet's folders, for models trained on 224 px views."""
+
+_root = 'data/imagenet'
+_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='ResizeEdge', scale=256, edge='short'),
+    dict(type='CenterCrop', crop_size=224),
+    dict(type='PackCanvas', label_keys=('gt_label',)),
+]
+_dataset = dict(type='IN100', data_root=_root, pipeline=_pipeline)
+_loader = dict(
+    batch_size=256,
+    num_workers=2,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=dict(type='default_collate'),
+)
+
+test_dataloader = dict(**_loader, dataset=dict(**_dataset, split='val'))
+test_cfg = dict(
+    type='FrozenFeatureLoop',
+    dataset='in100',
+    train_dataloader=dict(**_loader, dataset=dict(**_dataset, split='train')),
+)

@@ -1,0 +1,2 @@
+_base_ = ['../_base_/evaluation/in100.py', '../_base_/evaluation/runtime.py']
+test_cfg = dict(protocols=[dict(type='InvarianceMatrix')])

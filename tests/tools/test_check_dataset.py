@@ -1,0 +1,165 @@
+"""tools/check_dataset.py on whole and on damaged data."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from looc_mm.datasets import cub, flowers102, imagenet_c, in100, inat2019
+from looc_mm.datasets.objectnet import FOLDERS
+from tests.datasets.test_inat2019 import TRAIN, write
+
+TOOL = Path(__file__).parents[2] / 'tools/check_dataset.py'
+
+
+@pytest.fixture
+def check(monkeypatch, capsys):
+    """Call the tool; returns its exit code and all that it printed."""
+    spec = importlib.util.spec_from_file_location('check_dataset', TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+
+    def run(*arguments: str | Path) -> tuple[int, str]:
+        monkeypatch.setattr(sys, 'argv', ['check_dataset.py', *map(str, arguments)])
+        capsys.readouterr()
+        code = tool.main()
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    run.tool = tool
+    return run
+
+
+@pytest.fixture
+def labelled(tmp_path) -> Path:
+    """Two classes, twenty pictures of noise in train and two in val."""
+    rng = np.random.default_rng(0)
+    for part, number in (('train', 10), ('val', 1)):
+        for name in ('cat', 'dog'):
+            (tmp_path / part / name).mkdir(parents=True)
+            for row in range(number):
+                picture = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+                cv2.imwrite(str(tmp_path / part / name / f'{row}.jpg'), picture)
+    return tmp_path
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.zeros((9, 9, 3), np.uint8))
+
+
+def test_a_whole_folder_as_users_check_it(labelled):
+    done = subprocess.run([sys.executable, TOOL, 'folder', labelled, '--all'], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ['train', '20', 'images', '2', 'classes'] in lines and ['val', '2', 'images', '2', 'classes'] in lines
+    assert 'is whole; decoded were all images a part' in done.stdout
+
+
+def test_unlabelled_pictures_are_counted(check, labelled):
+    code, printed = check('folder', labelled / 'train')
+    assert code == 0 and 'all       20 images        0 classes' in printed
+
+
+def test_broken_images_are_named(check, labelled):
+    content = (labelled / 'train/cat/3.jpg').read_bytes()
+    (labelled / 'train/cat/3.jpg').write_bytes(content[: len(content) // 2])
+    (labelled / 'train/dog/4.jpg').write_text('<html>')
+    (labelled / 'val/dog/0.jpg').write_bytes(b'')
+    code, printed = check('folder', labelled, '--all')
+    assert code == 1 and printed.count('Wrong: ') == 3
+    assert 'cat/3.jpg: image file is truncated' in printed
+    assert 'train/dog/4.jpg: cannot identify' in printed and 'val/dog/0.jpg: cannot identify' in printed
+
+
+def test_many_broken_images_are_counted(check, labelled):
+    for path in (labelled / 'train').rglob('*.jpg'):
+        path.write_text('<html>')
+    code, printed = check('folder', labelled, '--all')
+    assert code == 1 and printed.count('cannot identify') == 10
+    assert 'train: 20 broken images in all, of 20 decoded' in printed
+
+
+def test_the_sample_is_seeded_and_of_the_size_asked_for(check, labelled, monkeypatch):
+    seen: list[str] = []
+    monkeypatch.setattr(check.tool, 'broken', lambda path: seen.append(path))
+
+    def sample(seed: int) -> set[str]:
+        seen.clear()
+        assert check('folder', labelled / 'train', '--sample', 5, '--seed', seed)[0] == 0
+        assert len(seen) == 5
+        return set(seen)
+
+    assert sample(0) == sample(0) != sample(1)
+
+
+def test_classes_must_agree_between_train_and_val(check, labelled):
+    shutil.move(labelled / 'val/dog', labelled / 'val/wolf')
+    code, printed = check('folder', labelled)
+    assert code == 1 and "only in train are ['dog'], only in val ['wolf']" in printed
+
+
+def test_whole_and_incomplete_inat2019(check, tmp_path, monkeypatch):
+    write(tmp_path, 'train', TRAIN)
+    write(tmp_path, 'val', dict.fromkeys(TRAIN, 3))
+    code, printed = check('inat2019', tmp_path)
+    assert code == 1 and 'train: 49 images, published are 265,213' in printed
+    assert 'val: 3 classes, published are 1,010' in printed
+    monkeypatch.setattr(inat2019, 'COUNTS', {'train': 49, 'val': 9})
+    monkeypatch.setattr(inat2019, 'CLASSES', 3)
+    code, printed = check('inat2019', tmp_path)
+    assert code == 0 and '49 images of 49        3 classes of 3' in printed
+    assert not list(tmp_path.glob('looc_split*')), 'it only looks'
+    (tmp_path / 'val2019.json').unlink()
+    code, printed = check('inat2019', tmp_path)
+    assert code == 1 and 'train  cannot be read' in printed and 'lacks val2019.json' in printed
+
+
+def test_cub(check, tmp_path, monkeypatch):
+    monkeypatch.setattr(cub, 'COUNTS', {'train': 200, 'test': 200})
+    columns: dict[str, list] = {'images': [], 'image_class_labels': [], 'train_test_split': []}
+    for row in range(400):
+        columns['images'].append(f'{row % 200 + 1:03}.Bird/{row}.jpg')
+        columns['image_class_labels'].append(row % 200 + 1)
+        columns['train_test_split'].append(row // 200)
+        picture(tmp_path / 'images' / columns['images'][-1])
+    for name, values in columns.items():
+        (tmp_path / f'{name}.txt').write_text(''.join(f'{n} {value}\n' for n, value in enumerate(values, 1)))
+    code, printed = check('cub', tmp_path)
+    assert code == 0 and printed.count('200 images of 200      200 classes of 200') == 2
+    (tmp_path / 'images/001.Bird/0.jpg').unlink()
+    code, printed = check('cub', tmp_path)
+    assert code == 1 and 'test: CUB: 1 of 200 listed images are missing' in printed
+
+
+def test_flowers102(check, tmp_path, monkeypatch):
+    monkeypatch.setattr(flowers102, 'COUNTS', {'train': 102, 'val': 102, 'trainval': 204, 'test': 102})
+    for number in range(1, 307):
+        picture(tmp_path / f'jpg/image_{number:05}.jpg')
+    savemat(tmp_path / 'imagelabels.mat', {'labels': np.tile(np.arange(1, 103), 3)[None]})
+    ids = np.arange(1, 307).reshape(3, 1, 102)
+    savemat(tmp_path / 'setid.mat', {'trnid': ids[0], 'valid': ids[1], 'tstid': ids[2]})
+    code, printed = check('flowers102', tmp_path)
+    assert code == 0 and printed.count('102 images of 102      102 classes of 102') == 3
+
+
+def test_in100_objectnet_and_imagenet_c(check, tmp_path, monkeypatch):
+    monkeypatch.setattr(in100, 'COUNTS', {'train': 100, 'val': 100})
+    monkeypatch.setattr(imagenet_c, 'COUNT', 100)
+    for wnid in in100.WNIDS:
+        for folder in ('in100/train', 'in100/val', 'c/fog/2', 'c/snow/1'):
+            picture(tmp_path / folder / wnid / '1.JPEG')
+    for name in FOLDERS:
+        picture(tmp_path / 'objectnet/images' / name / '1.png')
+    assert check('in100', tmp_path / 'in100')[0] == 0
+    code, printed = check('objectnet', tmp_path / 'objectnet')
+    assert code == 0 and 'test       13 images       13 classes of 13' in printed
+    code, printed = check('imagenet-c', tmp_path / 'c')
+    assert code == 1 and printed.count('cannot be read') == 73, '15 corruptions of 5 severities, but for two'
+    assert 'fog 2      100 images of 100      100 classes of 100' in printed
