@@ -8,6 +8,8 @@ from setuptools import find_packages, setup
 here = Path(__file__).parent
 version = re.search(r"__version__ = '([^']+)'", (here / 'looc_mm/version.py').read_text()).group(1)
 
+EXPORT = ['onnx>=1.19,<2', 'onnxscript>=0.5,<1', 'onnxruntime>=1.22,<2', 'safetensors>=0.5,<1']
+
 setup(
     name='looc_mm',
     version=version,
@@ -30,6 +32,8 @@ setup(
         'faiss-cpu>=1.9',
     ],
     extras_require={
+        'export': EXPORT,
+        'parquet': ['pyarrow>=18'],
         'kornia': ['kornia>=0.9,<0.10'],
         'timm': ['timm>=1.0.31,<1.1'],
         'dev': [
@@ -39,6 +43,8 @@ setup(
             'scikit-learn>=1.6',
             'kornia>=0.9,<0.10',
             'timm>=1.0.31,<1.1',
+            *EXPORT,
+            'pyarrow>=18',
             # of albumentations, which make installs without its own dependencies: they hold a second OpenCV
             'pydantic>=2.9',
             'PyYAML',

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from looc_mm.models.representation import all_representations, check_spaces
+from looc_mm.models.representation import all_representations, check_spaces, preprocess
 
 
 @dataclass
@@ -116,7 +116,7 @@ def extract_bank(
         rows.append(torch.tensor(indices))
         # A smaller last batch picks other kernels, which round differently: fill it up with its last image.
         fill = full.clamp(max=len(indices) - 1)
-        images = model.data_preprocessor(batch, False)['inputs'][fill]  # type: ignore[operator]  # (B, 3, h, w)
+        images = preprocess(model, batch)[fill]  # (B, 3, h, w)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
             turned = [_turn(images, turns) for turns in angles[rows[-1][fill]].unbind(1)]
             views = [all_representations(model, each) for each in turned]

@@ -70,6 +70,22 @@ class CASSLE(MultiHeadMoCo):
         super().init_weights()
         self.key_conditioner.load_state_dict(self.conditioner.state_dict())
 
+    def extract_all(self, images: Tensor) -> dict[str, Tensor]:
+        """V alone: its heads read parameters that a plain image does not have."""
+        return {'V': self.features(images)}
+
+    def extract_feat(self, images: Tensor, spaces: Sequence[str] | None = None) -> Tensor:
+        """V, (B, C).
+
+        Raises:
+            ValueError: If spaces are asked for.
+        """
+        if spaces is not None:
+            raise ValueError(
+                'CASSLE has no embeddings of plain images, its heads read how they were augmented: take V.'
+            )
+        return self.features(images)
+
     @torch.no_grad()
     def update_key_encoder(self) -> None:
         """As MoCo's, and the conditioner with it."""

@@ -5,8 +5,11 @@ Shapes
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
+from mmengine.model import ImgDataPreprocessor
+from mmpretrain.models import ClsDataPreprocessor
 from torch import Tensor, nn
 
 
@@ -39,6 +42,24 @@ def pooled(features: Tensor | Sequence[Tensor]) -> Tensor:
         f'The backbone gives {got}; needed is a feature map (B, C, h, w) or a vector (B, C). For a transformer of '
         f"MMPreTrain set out_type='cls_token' or 'avg_featmap'; timm's give tokens, take MMPreTrain's instead."
     )
+
+
+def preprocess(model: nn.Module, batch: dict) -> Tensor:
+    """Canvases as the model's own preprocessor normalises them, without augmentation.
+
+    Args:
+        model: Any of ours or of MMPreTrain's, whose preprocessors take BGR images where they convert to RGB.
+        batch: ``inputs``: (B, 3, H, W) uint8 RGB, as :class:`looc_mm.datasets.PackCanvas` gives them.
+
+    Returns:
+        (B, 3, H, W) float, on the model's device.
+    """
+    preprocessor: Any = model.data_preprocessor
+    if not isinstance(preprocessor, ImgDataPreprocessor | ClsDataPreprocessor):
+        return preprocessor(batch, False)['inputs']
+    converts = getattr(preprocessor, '_channel_conversion', False) or getattr(preprocessor, 'to_rgb', False)
+    images = batch['inputs'].flip(1) if converts else batch['inputs']
+    return preprocessor({'inputs': images, 'data_samples': None}, False)['inputs']
 
 
 def representation(model: nn.Module, images: Tensor, spaces: Sequence[str] | None = None) -> Tensor:

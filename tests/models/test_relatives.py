@@ -33,7 +33,13 @@ def test_a_step_learns_and_the_representation_is_v(kind):
     losses = model(**batch(model), mode='loss')
     losses['loss'].backward()
     assert all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
-    assert model.extract_feat(torch.randn(2, 3, 32, 32)).shape == (2, 64)
+    images = torch.randn(2, 3, 32, 32)
+    v = model.eval().extract_feat(images)
+    assert v.shape == (2, 64) and torch.equal(model.extract_all(images)['V'], v)
+    assert ('invariant' in model.extract_all(images)) == (kind != 'CASSLE')
+    if kind == 'CASSLE':
+        with pytest.raises(ValueError, match='take V'):
+            model.extract_feat(images, ['invariant'])
 
 
 def test_augself_adds_the_error_of_the_predicted_differences():

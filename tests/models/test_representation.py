@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from looc_mm.models.representation import pooled, representation
+from looc_mm.models.representation import pooled, preprocess, representation
 from looc_mm.registry import MODELS
 
 from .test_multi_head_moco import build
@@ -25,3 +25,17 @@ def test_any_model_of_mmpretrain_has_a_representation():
         representation(model, images, ['color'])
     ours = build().eval()
     assert torch.equal(representation(ours, images, ['color']), ours.extract_feat(images, ['color']))
+
+
+@pytest.mark.parametrize('kind', ['ClsDataPreprocessor', 'SelfSupDataPreprocessor'])
+def test_colours_reach_a_model_of_mmpretrain_as_in_its_training(kind):
+    """Its own pipelines pack BGR, and it converts; canvases are RGB."""
+    config = dict(type=f'mmpretrain.{kind}', mean=[0.0, 0, 0], std=[1.0, 1, 1], to_rgb=True)
+    model = torch.nn.Module()
+    model.data_preprocessor = MODELS.build(config)
+    red = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    red[:, 0] = 200
+    got = preprocess(model, {'inputs': red, 'image_size': torch.zeros(2, 2), 'labels': {'gt_label': torch.zeros(2)}})
+    assert torch.equal(got, red.float()), 'red stays red'
+    ours = build()
+    assert torch.equal(preprocess(ours, {'inputs': red}), ours.data_preprocessor({'inputs': red})['inputs'])
