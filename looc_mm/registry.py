@@ -38,7 +38,7 @@ def _child(parent: Registry, *locations: str) -> Registry:
 MODELS = _child(mmpretrain.MODELS, 'looc_mm.models')
 TRANSFORMS = _child(mmpretrain.TRANSFORMS, 'looc_mm.datasets', 'looc_mm.views')
 DATASETS = _child(mmpretrain.DATASETS, 'looc_mm.datasets')
-HOOKS = _child(mmpretrain.HOOKS, 'looc_mm.engine')
+HOOKS = _child(mmpretrain.HOOKS, 'looc_mm.engine', 'looc_mm.evaluation')
 LOOPS = _child(mmpretrain.LOOPS, 'looc_mm.evaluation')
 OPTIM_WRAPPERS = _child(mmpretrain.OPTIM_WRAPPERS, 'looc_mm.engine')
 

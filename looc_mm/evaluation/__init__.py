@@ -7,6 +7,7 @@ from .invariance import InvarianceMatrix
 from .knn import KNNProbe
 from .linear import LinearProbe
 from .loop import FrozenFeatureLoop
+from .monitor import Monitor
 from .results import write_results
 from .retrieval import Retrieval
 from .robustness import RobustnessProbe
@@ -22,6 +23,7 @@ __all__ = [
     'InvarianceMatrix',
     'KNNProbe',
     'LinearProbe',
+    'Monitor',
     'Retrieval',
     'RobustnessProbe',
     'RotationProbe',

@@ -66,6 +66,8 @@ class FrozenFeatureLoop(BaseLoop):
         self.amp = amp
         self.cache = None if cache is None else FeatureCache(cache)
         self.banks: dict[str, FeatureBank] = {}
+        self.folder = runner.work_dir  # of records and pictures
+        self.checkpoint = runner._load_from
 
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.spaces = None if representation is None else list(representation)
@@ -81,6 +83,7 @@ class FrozenFeatureLoop(BaseLoop):
             Values by name, such as ``{'linear/imagenette/top1': 83.1}``.
         """
         self._check_size()
+        Path(self.folder).mkdir(parents=True, exist_ok=True)
         records: list[dict[str, Any]] = []
         metrics: dict[str, float] = {}
 
@@ -92,7 +95,7 @@ class FrozenFeatureLoop(BaseLoop):
                     'dataset': self.dataset,
                     'representation': self.spaces or 'V',
                     **score,
-                    'checkpoint': self.runner._load_from,
+                    'checkpoint': self.checkpoint,
                     'seed': self.seed,
                     'seconds': round(time.perf_counter() - start, 2),
                 }
@@ -102,7 +105,7 @@ class FrozenFeatureLoop(BaseLoop):
                 chosen = ['+'.join(score['representation'])] if 'representation' in score else []
                 metrics['/'.join([protocol.name, self.dataset, *factor, *chosen, score['metric']])] = score['value']
             if is_main_process():  # after each one, so that a later protocol's error costs nothing
-                write_results(Path(self.runner.work_dir) / 'results.json', records)
+                write_results(Path(self.folder) / 'results.json', records)
         if is_main_process():
             print(self._table(metrics))
         return metrics
@@ -118,11 +121,6 @@ class FrozenFeatureLoop(BaseLoop):
             loader = self._loader(split, dataset)
             self.banks[name] = self._extract(loader, rotate).to(next(self.model.parameters()).device)
         return self.banks[name]
-
-    @property
-    def folder(self) -> str:
-        """Where pictures go: the work directory."""
-        return self.runner.work_dir
 
     def size(self, split: str) -> int:
         """Number of images of a split."""
@@ -177,5 +175,5 @@ class FrozenFeatureLoop(BaseLoop):
 
     def _table(self, metrics: dict[str, float]) -> str:
         width = max(map(len, metrics), default=0)
-        head = f'{" + ".join(self.spaces or ["V"])} of {self.runner._load_from or "random weights"}'
+        head = f'{" + ".join(self.spaces or ["V"])} of {self.checkpoint or "random weights"}'
         return '\n'.join([head, *(f'  {name:<{width}}  {value:6.2f}' for name, value in metrics.items())])

@@ -15,12 +15,10 @@ class Data(Interface):
     model: Any
     #: Name for the record.
     dataset: str
+    #: Where pictures go.
+    folder: str
     #: The representation that was asked for: None for V, else spaces.
     spaces: list[str] | None
-
-    @property
-    def folder(self) -> str:
-        """Where pictures go."""
 
     def size(self, split: str) -> int:
         """Number of images of a split."""
