@@ -3,8 +3,10 @@
 Shapes: N samples, C feature width, K classes.
 """
 
+import copy
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -30,7 +32,9 @@ class LinearProbe(FrozenProtocol):
         lr: Learning rate of 'sgd', times 0.1 at 60 % and at 80 % of the epochs.
         epochs: Epochs of 'sgd'.
         batch_size: Batch size of 'sgd'.
-        seed: Of the initial weights and the order of samples of 'sgd'.
+        sweep: Values of ``l2`` ('lbfgs') or ``lr`` ('sgd') to choose from for a second figure, ``top1/swept``: the best
+            on a tenth of the training samples, then fitted on all of them. Values that diverge drop out.
+        seed: Of the initial weights, the order of samples of 'sgd' and the tenth that is held out.
 
     Raises:
         ValueError: The solver is neither of the two.
@@ -47,6 +51,7 @@ class LinearProbe(FrozenProtocol):
         lr: float = 30.0,
         epochs: int = 200,
         batch_size: int = 256,
+        sweep: Sequence[float] = (),
         seed: int = 0,
     ) -> None:
         if solver not in ('lbfgs', 'sgd'):
@@ -58,6 +63,7 @@ class LinearProbe(FrozenProtocol):
         self.lr = lr
         self.epochs = epochs
         self.batch_size = batch_size
+        self.sweep = tuple(sweep)
         self.seed = seed
 
     def evaluate(self, train: Features, test: Features) -> list[dict[str, Any]]:
@@ -79,7 +85,32 @@ class LinearProbe(FrozenProtocol):
         self.fit(train.x, train.labels[self.label], num_classes)
         factor: dict[str, Any] = {} if self.label == 'gt_label' else {'factor': self.label}
         scores = self.score(test.x, test.labels[self.label])
+        if self.sweep:
+            best = self.swept(train.x, train.labels[self.label], num_classes)
+            swept = best.score(test.x, test.labels[self.label])
+            scores |= {f'{metric}/swept': value for metric, value in swept.items()}
         return [record(metric, value, **factor) for metric, value in scores.items()]
+
+    def swept(self, features: Tensor, labels: Tensor, num_classes: int) -> 'LinearProbe':
+        """A probe with the value of the sweep that is best on held-out training samples, fitted on all.
+
+        Raises:
+            ValueError: Every value diverged.
+        """
+        order = torch.randperm(len(features), generator=torch.Generator().manual_seed(self.seed)).to(features.device)
+        held, rest = order[: max(1, len(order) // 10)], order[max(1, len(order) // 10) :]
+        tried: list[tuple[float, int, LinearProbe]] = []
+        for value in self.sweep:
+            probe = copy.copy(self)
+            setattr(probe, 'l2' if self.solver == 'lbfgs' else 'lr', value)
+            try:
+                probe.fit(features[rest], labels[rest], num_classes)
+            except ValueError:  # diverged
+                continue
+            tried.append((probe.score(features[held], labels[held])['top1'], -len(tried), probe))
+        if not tried:
+            raise ValueError(f'SGD diverged with every value of sweep={self.sweep}; give lower ones.')
+        return max(tried)[-1].fit(features, labels, num_classes)
 
     def fit(self, features: Tensor, labels: Tensor, num_classes: int) -> 'LinearProbe':
         """Find ``weight`` (K, C) and ``bias`` (K,), on the features as they are.

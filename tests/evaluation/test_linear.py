@@ -95,3 +95,33 @@ def test_errors():
     x, y = gaussians(10)
     with pytest.raises(ValueError, match=r"No label 'color' in the dataset; it has \['gt_label'\]"):
         LinearProbe(label='color').evaluate(Features(x, {'gt_label': y}), Features(x, {'gt_label': y}))
+
+
+def test_a_sweep_chooses_on_held_out_training_samples():
+    """By hand: each value fitted on nine tenths, scored on the tenth; the best one fitted on all."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(4, (200,), generator=generator)
+    x = torch.nn.functional.one_hot(labels, 40).float() + torch.randn(200, 40, generator=generator)
+    test = Features(x[150:], {'gt_label': labels[150:]})
+    train = Features(x[:150], {'gt_label': labels[:150]})
+    values = (1e-4, 1e-1, 10.0)
+    first, swept = LinearProbe(sweep=values).evaluate(train, test)
+    assert (first['metric'], swept['metric']) == ('top1', 'top1/swept')
+    assert first == LinearProbe().evaluate(train, test)[0]
+    order = torch.randperm(150, generator=torch.Generator().manual_seed(0))
+    held, rest = order[:15], order[15:]
+    scores = [
+        LinearProbe(l2=v).fit(train.x[rest], labels[rest], 4).score(x[held], labels[held])['top1'] for v in values
+    ]
+    best = values[scores.index(max(scores))]
+    assert swept['value'] == LinearProbe(l2=best).evaluate(train, test)[0]['value']
+
+
+def test_a_sweep_passes_over_what_diverges():
+    labels = torch.arange(60) % 3
+    x = torch.randn(60, 5, generator=torch.Generator().manual_seed(0))
+    data = Features(x, {'gt_label': labels})
+    probe = LinearProbe(solver='sgd', lr=0.1, epochs=3, sweep=(1e38, 0.1))
+    assert probe.evaluate(data, data)[1]['value'] == probe.evaluate(data, data)[0]['value']
+    with pytest.raises(ValueError, match='every value of sweep'):
+        LinearProbe(solver='sgd', lr=0.1, epochs=3, sweep=(1e38,)).evaluate(data, data)
