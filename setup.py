@@ -34,14 +34,14 @@ setup(
     extras_require={
         'export': EXPORT,
         'parquet': ['pyarrow>=18'],
-        'kornia': ['kornia>=0.9,<0.10'],
+        'kornia': ['kornia>=0.9,<0.10; python_version >= "3.11"'],
         'timm': ['timm>=1.0.31,<1.1'],
         'dev': [
             'pytest>=8',
             'ruff>=0.17,<0.18',
             'mypy>=2.4,<2.5',
             'scikit-learn>=1.6',
-            'kornia>=0.9,<0.10',
+            'kornia>=0.9,<0.10; python_version >= "3.11"',
             'timm>=1.0.31,<1.1',
             *EXPORT,
             'pyarrow>=18',
