@@ -74,7 +74,11 @@ def cache_key(model: nn.Module, dataset: Dataset, **extraction: Any) -> str | No
             digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     pipeline = getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
-    settings = {name: value for name, value in vars(dataset).items() if isinstance(value, str | int | float | tuple)}
+    settings = {
+        name: sorted(map(repr, value)) if isinstance(value, tuple) else value  # made from a set, in any order
+        for name, value in vars(dataset).items()
+        if isinstance(value, str | int | float | tuple)
+    }
     digest.update(repr((type(dataset).__name__, settings, pipeline)).encode())
     for sample in samples:
         digest.update(repr(sorted(sample.items())).encode())

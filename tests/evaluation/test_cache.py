@@ -1,3 +1,8 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import pytest
 import torch
@@ -69,3 +74,29 @@ def test_a_second_run_extracts_nothing_and_gives_the_same(build_runner, tmp_path
     second = build_runner(**run)
     second.model.load_state_dict(first.model.state_dict())
     assert second.test() == metrics
+
+
+KEY = """
+import sys
+import torch
+from mmengine.registry import init_default_scope
+from looc_mm.datasets import ImageFolder
+from looc_mm.evaluation.cache import cache_key
+from tests.evaluation.fake import FakeModel
+init_default_scope('looc_mm')
+torch.manual_seed(0)
+pipeline = [dict(type='LoadCanvas', size=32), dict(type='PackCanvas')]
+print(cache_key(FakeModel(), ImageFolder(sys.argv[1], pipeline=pipeline), rotate=None))
+"""
+
+
+def test_the_key_is_the_same_in_another_process(tmp_path, photographs):
+    """Sets are ordered anew in every process."""
+    cv2.imwrite(str(tmp_path / 'a.png'), photographs[0][:20, :20])
+    keys = set()
+    for hash_seed in ('1', '2'):
+        environment = {**os.environ, 'PYTHONHASHSEED': hash_seed, 'PYTHONPATH': str(Path(__file__).parents[2])}
+        run = subprocess.run([sys.executable, '-c', KEY, tmp_path], env=environment, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        keys.add(run.stdout.strip())
+    assert len(keys) == 1
