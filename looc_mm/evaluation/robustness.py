@@ -53,7 +53,7 @@ class RobustnessProbe(LinearProbe):
         self.fit(
             train.x, train.labels[self.label], 1 + int(max(each.labels[self.label].max() for each in (train, test)))
         )
-        top1 = torch.zeros(len(self.corruptions), len(self.severities))
+        top1 = torch.zeros(len(self.corruptions), len(self.severities), dtype=torch.float64)
         for row, corruption in enumerate(self.corruptions):
             for column, severity in enumerate(self.severities):
                 chosen = {**self.dataset, 'corruption': corruption, 'severity': severity}

@@ -38,6 +38,7 @@ def build_runner(tmp_path):
             work_dir=str(tmp_path),
             experiment_name=str(tmp_path),
             log_level='ERROR',
+            randomness=dict(seed=0),
             test_dataloader=_loader(length=22, seed=1),
             test_evaluator=[],
             test_cfg=dict(type='FrozenFeatureLoop', dataset='fake', train_dataloader=_loader(), **test_cfg),
