@@ -27,7 +27,7 @@ from looc_mm.datasets.folder import ImageFolder
 from looc_mm.datasets.transforms import PackCanvas, decode
 from looc_mm.evaluation.checkpoint import check_weights, read_checkpoint, read_training_config
 from looc_mm.evaluation.features import FeatureBank, extract_bank
-from looc_mm.models.representation import all_representations, check_spaces, preprocess, representation
+from looc_mm.models.representation import all_representations, check_spaces, choose, preprocess, representation
 from looc_mm.registry import MODELS
 
 Images: TypeAlias = str | Path | Sequence[str | Path] | Tensor
@@ -256,8 +256,8 @@ def output_names(model: nn.Module, asked: Sequence[str] | None = None) -> list[s
 
 
 def pick(parts: Mapping[str, Tensor], name: str) -> Tensor:
-    """One representation out of all; V of LooC++ is its spaces, concatenated."""
-    return parts[name] if name in parts else torch.cat(list(parts.values()), 1)
+    """One representation by its name; V of LooC++ is its spaces, concatenated."""
+    return choose(parts, None if name == 'V' else [name])
 
 
 def check_table(out: str | Path) -> None:

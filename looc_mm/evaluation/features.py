@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from looc_mm.models.representation import all_representations, check_spaces, preprocess
+from looc_mm.models.representation import all_representations, check_spaces, choose, preprocess
 
 
 @dataclass
@@ -41,6 +41,11 @@ class FeatureBank:
     parts: dict[str, Tensor]
     labels: dict[str, Tensor]
 
+    @property
+    def spaces(self) -> list[str]:
+        """Names of the spaces, in order."""
+        return [name for name in self.parts if name != 'V']
+
     def to(self, device: torch.device | str) -> 'FeatureBank':
         """Copy to a device."""
         moved = ({name: value.to(device) for name, value in each.items()} for each in (self.parts, self.labels))
@@ -52,13 +57,9 @@ class FeatureBank:
         Raises:
             ValueError: If a space is unknown.
         """
-        known = [name for name in self.parts if name != 'V']
-        if spaces is None:
-            names = ['V'] if 'V' in self.parts else known
-        else:
-            check_spaces(spaces, known)
-            names = list(spaces)
-        return Features(torch.cat([self.parts[name] for name in names], 1), self.labels)
+        if spaces is not None:
+            check_spaces(spaces, self.spaces)
+        return Features(choose(self.parts, spaces), self.labels)
 
 
 def extract_features(

@@ -13,7 +13,7 @@ from torch import Tensor
 from looc_mm.registry import PROTOCOLS
 
 from .linear import LinearProbe
-from .protocol import Data, record, require_label
+from .protocol import Data, record
 
 
 @PROTOCOLS.register_module()
@@ -41,13 +41,12 @@ class HeadPreference(LinearProbe):
             ValueError: If the model has no spaces, or no test image is classified correctly.
         """
         train, test = data.bank('train'), data.bank('test')
-        spaces = [name for name in train.parts if name != 'V']
+        spaces = train.spaces
         if not spaces:
             raise ValueError('HeadPreference compares spaces, and the model has none.')
-        x, features = train.choose(spaces), test.choose(spaces)
-        require_label((x, features), self.label)
+        features = test.choose(spaces)
+        self.fit_for(train.choose(spaces), features)
         labels = features.labels[self.label]
-        self.fit(x.x, x.labels[self.label], 1 + int(max(x.labels[self.label].max(), labels.max())))
         correct = (self.predict(features.x).argmax(1) == labels).nonzero()[:, 0]
         if not len(correct):
             raise ValueError('HeadPreference looks at correctly classified images, and there is none.')

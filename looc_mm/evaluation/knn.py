@@ -12,7 +12,7 @@ from torch import Tensor
 from looc_mm.registry import PROTOCOLS
 
 from .features import Features
-from .protocol import FrozenProtocol, record, require_label
+from .protocol import FrozenProtocol, accuracies, factor_of, record, require_label
 
 CHUNK = 1024  # test samples that are compared at a time
 
@@ -47,12 +47,8 @@ class KNNProbe(FrozenProtocol):
             raise ValueError(f'KNNProbe got k={self.k} and {len(train.x)} training samples; lower k.')
         votes = self.votes(train.x, train.labels[self.label], test.x)
         target = test.labels[self.label]
-        factor: dict[str, Any] = {} if self.label == 'gt_label' else {'factor': self.label}
-        scores = {}
-        for top in (1, 5) if votes.shape[1] > 5 else (1,):
-            hits = (votes.topk(top).indices == target[:, None]).any(1)
-            scores[f'top{top}'] = 100 * hits.double().mean().item()
-        return [record(metric, value, **factor) for metric, value in scores.items()]
+        factor = factor_of(self.label)
+        return [record(metric, value, **factor) for metric, value in accuracies(votes, target).items()]
 
     def votes(self, gallery: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
         """(M, K) weight of each class among the neighbours.

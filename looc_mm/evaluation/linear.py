@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from looc_mm.registry import PROTOCOLS
 
 from .features import Features
-from .protocol import FrozenProtocol, record, require_label
+from .protocol import FrozenProtocol, accuracies, factor_of, record, require_label
 
 
 @PROTOCOLS.register_module()
@@ -80,16 +80,24 @@ class LinearProbe(FrozenProtocol):
         Raises:
             ValueError: The dataset has no such label, or SGD diverged.
         """
-        require_label((train, test), self.label)
-        num_classes = 1 + int(max(train.labels[self.label].max(), test.labels[self.label].max()))
-        self.fit(train.x, train.labels[self.label], num_classes)
-        factor: dict[str, Any] = {} if self.label == 'gt_label' else {'factor': self.label}
+        self.fit_for(train, test)
+        factor = factor_of(self.label)
         scores = self.score(test.x, test.labels[self.label])
         if self.sweep:
-            best = self.swept(train.x, train.labels[self.label], num_classes)
+            best = self.swept(train.x, train.labels[self.label], len(self.bias))
             swept = best.score(test.x, test.labels[self.label])
             scores |= {f'{metric}/swept': value for metric, value in swept.items()}
         return [record(metric, value, **factor) for metric, value in scores.items()]
+
+    def fit_for(self, train: Features, test: Features) -> None:
+        """Fit on one split, with a class for every label of either.
+
+        Raises:
+            ValueError: A split has no such label, or SGD diverged.
+        """
+        require_label((train, test), self.label)
+        labels = train.labels[self.label], test.labels[self.label]
+        self.fit(train.x, labels[0], 1 + int(max(each.max() for each in labels)))
 
     def swept(self, features: Tensor, labels: Tensor, num_classes: int) -> 'LinearProbe':
         """A probe with the value of the sweep that is best on held-out training samples, fitted on all.
@@ -144,10 +152,7 @@ class LinearProbe(FrozenProtocol):
         Returns:
             Metric name to value.
         """
-        ks = (1, 5) if len(self.bias) > 5 else (1,)
-        ranked = self.predict(features).topk(max(ks), dim=1).indices  # (N, 1 or 5), best first
-        hits = ranked == labels[:, None]
-        return {f'top{k}': 100 * hits[:, :k].any(dim=1).double().mean().item() for k in ks}
+        return accuracies(self.predict(features), labels)
 
     def _lbfgs(self, features: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
         x = features.double()

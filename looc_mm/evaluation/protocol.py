@@ -5,6 +5,7 @@ from typing import Any
 from typing import Protocol as Interface
 
 import numpy as np
+from torch import Tensor
 
 from .features import FeatureBank, Features
 
@@ -71,6 +72,27 @@ class FrozenProtocol:
 def record(metric: str, value: float, ci: float | None = None, **more: Any) -> dict[str, Any]:
     """One number of a protocol."""
     return {'metric': metric, 'value': value, 'ci': ci, **more}
+
+
+def accuracies(scores: Tensor, target: Tensor) -> dict[str, float]:
+    """Top-1 and, with more than five classes, top-5 accuracy in percent.
+
+    Args:
+        scores: (N, K), the higher the more likely.
+        target: (N,) int64 in [0, K).
+
+    Returns:
+        Metric name to value.
+    """
+    ks = (1, 5) if scores.shape[1] > 5 else (1,)
+    ranked = scores.topk(max(ks), dim=1).indices  # N x 1 or 5, best first
+    hits = ranked == target[:, None]
+    return {f'top{k}': 100 * hits[:, :k].any(dim=1).double().mean().item() for k in ks}
+
+
+def factor_of(label: str) -> dict[str, Any]:
+    """What a record says of a label that is not the class of the image but a factor of it."""
+    return {} if label == 'gt_label' else {'factor': label}
 
 
 def require_label(features: Sequence[Features], label: str) -> None:

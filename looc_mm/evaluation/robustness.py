@@ -9,7 +9,7 @@ from looc_mm.corruptions import GROUPS
 from looc_mm.registry import PROTOCOLS
 
 from .linear import LinearProbe
-from .protocol import Data, record, require_label
+from .protocol import Data, record
 
 
 @PROTOCOLS.register_module()
@@ -49,10 +49,7 @@ class RobustnessProbe(LinearProbe):
     def run(self, data: Data) -> list[dict[str, Any]]:
         """Top-1 on clean images, per corruption, per group, over all, and over severities of 3 and above."""
         train, test = data.features('train'), data.features('test')
-        require_label((train, test), self.label)
-        self.fit(
-            train.x, train.labels[self.label], 1 + int(max(each.labels[self.label].max() for each in (train, test)))
-        )
+        self.fit_for(train, test)
         top1 = torch.zeros(len(self.corruptions), len(self.severities), dtype=torch.float64)
         for row, corruption in enumerate(self.corruptions):
             for column, severity in enumerate(self.severities):

@@ -28,7 +28,7 @@ class SpaceAblation(FrozenProtocol):
     def run(self, data: Data) -> list[dict[str, Any]]:
         """The probe's figures, each with its ``representation``."""
         train, test = (data.bank('train', self.probe.rotate_train), data.bank('test', self.probe.rotate_test))
-        spaces = [name for name in train.parts if name != 'V']
+        spaces = train.spaces
         if not spaces:
             raise ValueError('SpaceAblation compares spaces, and the model has none.')
         choices: list[list[str] | None] = [None] if 'V' in train.parts else []

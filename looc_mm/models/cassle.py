@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from looc_mm.registry import MODELS
 from looc_mm.views import ViewTable
@@ -65,10 +65,10 @@ class CASSLE(MultiHeadMoCo):
             k = self.project_keys(self.key_heads, v_k)
         return self.contrast(q, k, table)
 
-    def init_weights(self) -> None:
-        """Initialise, and start the key's conditioner as a copy of the query's."""
-        super().init_weights()
-        self.key_conditioner.load_state_dict(self.conditioner.state_dict())
+    @property
+    def momentum_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+        """As MoCo's, and the conditioner with them."""
+        return [*super().momentum_pairs, (self.key_conditioner, self.conditioner)]
 
     def extract_all(self, images: Tensor) -> dict[str, Tensor]:
         """V alone: its heads read parameters that a plain image does not have."""
@@ -85,10 +85,3 @@ class CASSLE(MultiHeadMoCo):
                 'CASSLE has no embeddings of plain images, its heads read how they were augmented: take V.'
             )
         return self.features(images)
-
-    @torch.no_grad()
-    def update_key_encoder(self) -> None:
-        """As MoCo's, and the conditioner with it."""
-        super().update_key_encoder()
-        for key, query in zip(self.key_conditioner.parameters(), self.conditioner.parameters(), strict=True):
-            key.lerp_(query, 1 - self.momentum)

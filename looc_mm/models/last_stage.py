@@ -4,7 +4,7 @@ A backbone can be split if its stages are a chain of modules that it names in ``
 """
 
 from mmengine.model import BaseModule
-from mmpretrain.models.backbones import ResNet
+from mmpretrain.models import backbones
 from torch import nn
 
 from looc_mm.registry import MODELS
@@ -24,7 +24,10 @@ def take_last_stage(backbone: nn.Module) -> nn.Module:
     """
     stages: list[str] = getattr(backbone, 'res_layers', [])  # type: ignore[assignment]
     if len(stages) < 2 or not hasattr(backbone, 'out_indices'):
-        family = sorted(name for name, kind in _backbones().items() if issubclass(kind, ResNet))
+        kinds = {name: getattr(backbones, name) for name in backbones.__all__}
+        family = sorted(
+            name for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, backbones.ResNet)
+        )
         raise ValueError(
             f'last_stage_per_space=True splits the last stage off the backbone, which {type(backbone).__name__} does '
             f'not allow. Allowed: {", ".join(family)}; or leave last_stage_per_space out, which is LooC.'
@@ -41,10 +44,3 @@ def fresh_last_stage(backbone: dict) -> nn.Module:
     whole: BaseModule = MODELS.build(backbone)
     whole.init_weights()
     return take_last_stage(whole)
-
-
-def _backbones() -> dict[str, type]:
-    from mmpretrain.models import backbones
-
-    kinds = {name: getattr(backbones, name) for name in backbones.__all__}
-    return {name: kind for name, kind in kinds.items() if isinstance(kind, type)}

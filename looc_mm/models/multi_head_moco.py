@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import get_world_size
-from torch import Tensor
+from torch import Tensor, nn
 
 from looc_mm.registry import MODELS
 from looc_mm.views import ViewTable
@@ -48,11 +48,16 @@ class MultiHeadMoCo(MultiHead):
         self.momentum = momentum
         self.shuffle_bn = shuffle_bn
 
+    @property
+    def momentum_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
+        """What follows by momentum, each (key, query)."""
+        return [(self.key_backbone, self.backbone), (self.key_heads, self.neck.heads)]
+
     def init_weights(self) -> None:
         """Initialise the query encoder and start the key encoder as its copy."""
         super().init_weights()
-        self.key_backbone.load_state_dict(self.backbone.state_dict())
-        self.key_heads.load_state_dict(self.neck.heads.state_dict())
+        for key, query in self.momentum_pairs:
+            key.load_state_dict(query.state_dict())
 
     def loss(
         self,
@@ -86,10 +91,11 @@ class MultiHeadMoCo(MultiHead):
 
     @torch.no_grad()
     def update_key_encoder(self) -> None:
-        """key = m key + (1 - m) query, for backbone and heads."""
-        key = [*self.key_backbone.parameters(), *self.key_heads.parameters()]
-        query = [*self.backbone.parameters(), *self.neck.heads.parameters()]
-        torch._foreach_lerp_(key, query, 1 - self.momentum)
+        """key = m key + (1 - m) query, for all pairs."""
+        keys, queries = (
+            [p for each in side for p in each.parameters()] for side in zip(*self.momentum_pairs, strict=True)
+        )
+        torch._foreach_lerp_(keys, queries, 1 - self.momentum)
 
     @torch.no_grad()
     def encode_keys(self, keys: Tensor | Sequence[Tensor], project: Callable[[Tensor], Tensor] = lambda v: v) -> Tensor:

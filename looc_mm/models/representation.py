@@ -4,7 +4,7 @@ Shapes
     B  images        C  feature width        h', w'  a feature map
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -89,6 +89,20 @@ def all_representations(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
         return model.extract_all(images)  # type: ignore[operator]
     spaces = getattr(model, 'spaces', ())
     return {'V': representation(model, images), **{space: representation(model, images, [space]) for space in spaces}}
+
+
+def choose(parts: Mapping[str, Tensor], spaces: Sequence[str] | None = None) -> Tensor:
+    """One representation out of all.
+
+    Args:
+        parts: What :func:`all_representations` gives, (B, C) each.
+        spaces: None for V, which in LooC++ is all spaces; else names of spaces.
+
+    Returns:
+        (B, C), of spaces concatenated in the given order.
+    """
+    names = list(spaces) if spaces is not None else ['V'] if 'V' in parts else list(parts)
+    return parts[names[0]] if len(names) == 1 else torch.cat([parts[name] for name in names], 1)
 
 
 def check_spaces(asked: Sequence[str], spaces: Sequence[str]) -> None:
