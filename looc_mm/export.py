@@ -27,6 +27,7 @@ from looc_mm.datasets.folder import ImageFolder
 from looc_mm.datasets.transforms import PackCanvas, decode
 from looc_mm.evaluation.checkpoint import check_weights, read_checkpoint, read_training_config
 from looc_mm.evaluation.features import FeatureBank, extract_bank
+from looc_mm.files import whole
 from looc_mm.models.representation import all_representations, check_spaces, choose, preprocess, representation
 from looc_mm.registry import MODELS
 
@@ -289,7 +290,7 @@ def write_features(out: str | Path, paths: Sequence[str], parts: Mapping[str, Te
     """
     check_table(out)
     arrays = {name: values.numpy() for name, values in parts.items()}
-    with _whole(out) as part:
+    with whole(out) as part:
         if Path(out).suffix == '.npz':
             with part.open('wb') as file:
                 np.savez(file, path=np.array(paths), **arrays)  # type: ignore[arg-type]
@@ -354,13 +355,13 @@ def export_state_dict(
             who = f'{about["architecture"]} of {names}'
             remedy = 'Settings that weights do not show (style, strides, dilations, norm_cfg) may differ; take ONNX.'
             about['difference'] = _check(own, twin.to(probe.device)(probe), who, remedy)
-    with _whole(out) as part:
+    with whole(out) as part:
         if safetensors is None:
             torch.save(state, part)
         else:
             part.write_bytes(safetensors.save(state, {'format': 'pt', **_texts(about)}))
     if safetensors is None:
-        with _whole(f'{out}.json') as part:
+        with whole(f'{out}.json') as part:
             part.write_text(json.dumps(about, indent=2) + '\n')
     return about
 
@@ -418,7 +419,7 @@ def export_onnx(
             for name, own, other in zip(names, outputs(probe), given, strict=True):
                 remedy = 'PyTorch does not translate this backbone faithfully: take get_features or a state dict.'
                 differences.append(_check(own, torch.from_numpy(other), f'{name} in ONNX Runtime', remedy))
-    with _whole(out) as part:
+    with whole(out) as part:
         onnx.save(proto, part)
     return {**about, 'difference': max(differences)}
 
@@ -562,19 +563,6 @@ def _frozen(model: nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(was_training)
-
-
-@contextmanager
-def _whole(out: str | Path) -> Iterator[Path]:
-    """A file to write, which takes the place of ``out`` when all went well and is removed when not."""
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f'{out.name}.{os.getpid()}.part')
-    try:
-        yield part
-        os.replace(part, out)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _texts(about: Mapping[str, Any]) -> dict[str, str]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from looc_mm.files import whole
+
 ABSENT = '–'
 Number = float | tuple[float, float] | None  # a value in percent, a value and its confidence interval, or none
 
@@ -646,13 +648,11 @@ def write_pages(page: Page, folder: str | Path) -> list[Path]:
     Returns:
         The two paths.
     """
-    Path(folder).mkdir(parents=True, exist_ok=True)
     paths = []
     for suffix, text in (('md', to_markdown(page)), ('html', to_html(page))):
         path = Path(folder, f'paper_tables.{suffix}')
-        part = path.with_suffix(f'.{suffix}.part')
-        part.write_text(text, encoding='utf-8')
-        os.replace(part, path)
+        with whole(path) as part:
+            part.write_text(text, encoding='utf-8')
         paths.append(path)
     return paths
 

@@ -8,6 +8,7 @@ import looc_mm
 ROOT = Path(looc_mm.__file__).parent
 ORDER = [
     'version',
+    'files',
     'registry',
     'randomness',
     'augmentations',

@@ -1,8 +1,6 @@
 """A folder tree of corrupted pictures, in ImageNet-C's layout: <corruption>/<severity>/<the picture's path>."""
 
 import hashlib
-import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,8 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import functional
 from tqdm import tqdm
 
-from looc_mm.datasets import ImageFolder
-from looc_mm.datasets.transforms import decode
+from looc_mm.datasets.mirror import check_apart, claim, pictures_in, read, write
 
 from .base import SEVERITIES, Corruption
 from .weather import check_frost
@@ -64,16 +61,7 @@ class Settings:
             'quality': self.quality,
             'frost': 'procedural' if self.frost_dir is None else 'published',
         }
-        note = out / SETTINGS
-        theirs = json.loads(note.read_text()) if note.exists() else mine
-        if mine != theirs:
-            changed = {key: (theirs.get(key), mine[key]) for key in mine if theirs.get(key) != mine[key]}
-            raise ValueError(
-                f'The pictures in {out} were made with other settings, (then, now): {changed}. Give the same, or '
-                'another folder, or delete this one.'
-            )
-        out.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(mine, indent=1))
+        claim(out, SETTINGS, mine)
 
 
 @dataclass
@@ -114,12 +102,8 @@ def corrupt_tree(
     settings = settings or Settings()
     if not set(severities) <= set(SEVERITIES):
         raise ValueError(f'Got severities {list(severities)}; 1 to 5 are allowed.')
-    if out.resolve().is_relative_to(source.resolve()):
-        raise ValueError(
-            f'{out} lies in {source}, so that corrupted pictures would be corrupted again; choose another.'
-        )
-    samples = ImageFolder(str(source), lazy_init=True).load_data_list()
-    pictures = sorted(Path(os.path.relpath(sample['img_path'], source)).as_posix() for sample in samples)
+    check_apart(source, out, 'corrupted')
+    pictures = pictures_in(source)
     twice = [name for name, count in Counter(map(output_name, pictures)).items() if count > 1]
     if twice:
         raise ValueError(f'{source} has several pictures that would all become {twice[0]}; rename them.')
@@ -160,17 +144,16 @@ class _Work(Dataset):
         missing = [target for target in targets if not target[0].exists()]
         if not missing:
             return picture, 0, ''
-        try:
-            image = decode(str(self.source / picture))
-        except (OSError, cv2.error) as error:
-            return picture, 0, str(error)
-        if image is None:
-            return picture, 0, 'cannot be decoded as an image'
+        image = read(self.source / picture)
+        if isinstance(image, str):
+            return picture, 0, image
         image = prepare(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), self.settings.size)
+        flags = (cv2.IMWRITE_JPEG_QUALITY, self.settings.quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1)
         options = {'frost': {'frost_dir': self.settings.frost_dir}}
         for path, each, severity in missing:
             rng = self.settings.rng(picture, each.name, severity)
-            write(path, each(image, severity, rng, **options.get(each.name, {})), self.settings.quality)
+            corrupted = each(image, severity, rng, **options.get(each.name, {}))
+            write(path, cv2.cvtColor(corrupted, cv2.COLOR_RGB2BGR), flags)
         return picture, len(missing), ''
 
 
@@ -190,12 +173,3 @@ def output_name(picture: str) -> str:
     """Relative path of a corrupted picture: its own if it is a JPEG's, or else with the extension .jpg."""
     path = PurePosixPath(picture)
     return picture if path.suffix.lower() in ('.jpg', '.jpeg') else str(path.with_suffix('.jpg'))
-
-
-def write(path: Path, image: np.ndarray, quality: int) -> None:
-    """Write (H, W, 3) uint8 RGB as JPEG; the name appears when the file is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part')
-    flags = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
-    part.write_bytes(cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), flags)[1].tobytes())
-    os.replace(part, path)

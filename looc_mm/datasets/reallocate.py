@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
-import tempfile
 from collections import defaultdict
 from typing import Any
+
+from looc_mm.files import whole
 
 
 def reallocated(labels: dict[str, int], share: float, seed: int, path: str) -> list[str]:
@@ -76,13 +77,9 @@ def choose(labels: dict[str, int], share: float, seed: int) -> list[str]:
 
 def _write(path: str, content: dict[str, Any]) -> None:
     """Write a file as a whole: several processes may do so at once, each with the same content."""
-    folder, name = os.path.split(os.path.abspath(path))
     try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.NamedTemporaryFile('w', dir=folder, prefix=f'{name}.', delete=False, encoding='utf-8') as stream:
-            json.dump(content, stream, indent=0)
-        os.chmod(stream.name, 0o644)  # temporary files are their maker's alone
-        os.replace(stream.name, path)
+        with whole(path) as part:
+            part.write_text(json.dumps(content, indent=0), encoding='utf-8')
     except OSError as error:
         raise OSError(
             f'The split cannot be written down in {path!r} ({error}); set split_file to a path that can be written, '

@@ -3,13 +3,14 @@
 import hashlib
 import os
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.data import Dataset
+
+from looc_mm.files import whole
 
 from .features import FeatureBank
 
@@ -43,14 +44,8 @@ class FeatureCache:
 
     def write(self, key: str, bank: FeatureBank) -> None:
         """Store a bank."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=self.folder, suffix='.part')
-        os.close(handle)
-        try:
+        with whole(self.path(key)) as part:
             torch.save(vars(bank), part)
-            os.replace(part, self.path(key))
-        finally:
-            Path(part).unlink(missing_ok=True)
 
 
 def cache_key(model: nn.Module, dataset: Dataset, **extraction: Any) -> str | None:

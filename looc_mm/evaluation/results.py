@@ -12,9 +12,10 @@ seconds         wall time of the protocol, with the features that it was the fir
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from looc_mm.files import whole
 
 
 def write_results(path: str | Path, records: list[dict[str, Any]]) -> None:
@@ -24,6 +25,5 @@ def write_results(path: str | Path, records: list[dict[str, Any]]) -> None:
         path: File to write.
         records: What to write.
     """
-    part = Path(f'{path}.part')
-    part.write_text(json.dumps(records, indent=2) + '\n')
-    os.replace(part, path)
+    with whole(path) as part:
+        part.write_text(json.dumps(records, indent=2) + '\n')

@@ -1,8 +1,6 @@
 """A folder tree of stylised pictures: workers decode, the network's device computes, threads write."""
 
 import hashlib
-import json
-import os
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -17,9 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from looc_mm.datasets import ImageFolder
+from looc_mm.datasets.mirror import check_apart, claim, pictures_in, read, write
 from looc_mm.datasets.stylized import INFIX, RANDOM_WEIGHTS
-from looc_mm.datasets.transforms import decode
 
 from .adain import Stylizer
 
@@ -58,17 +55,8 @@ class Settings:
 
     def claim(self, out: Path, styles: list[str]) -> None:
         """Note the settings and the list of styles in a folder; raises ValueError if it was made with others."""
-        note = out / SETTINGS
         mine = {**asdict(self), 'styles': len(styles), 'style_names': digest(name.encode() for name in styles)}
-        theirs = json.loads(note.read_text()) if note.exists() else mine
-        if mine != theirs:
-            changed = {key: (theirs.get(key), mine[key]) for key in mine if theirs.get(key) != mine[key]}
-            raise ValueError(
-                f'The pictures in {out} were made with other settings, (then, now): {changed}. Give the same, or '
-                'another folder, or delete this one.'
-            )
-        out.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps(mine, indent=1))
+        claim(out, SETTINGS, mine)
         if self.weights == 'random':
             (out / RANDOM_WEIGHTS).write_text(
                 'These pictures were made by tools/stylize.py --random-weights: they are no stylisations, and good for '
@@ -100,12 +88,9 @@ class Pictures(Dataset):
 
     def __getitem__(self, index: int) -> tuple[int, Tensor | str]:
         """Decode one."""
-        try:
-            img = decode(str(self.paths[index]))
-        except (OSError, cv2.error) as error:
-            return index, str(error)
-        if img is None:
-            return index, 'cannot be decoded as an image'
+        img = read(self.paths[index])
+        if isinstance(img, str):
+            return index, img
         height, width = img.shape[:2]
         scale = self.size / min(height, width)
         filter_ = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -147,8 +132,7 @@ def stylize_tree(
         ValueError: If there are too few styles, names would collide, ``out`` lies in ``source`` or was made with
             other settings, or a painting is broken.
     """
-    if out.resolve().is_relative_to(source.resolve()):
-        raise ValueError(f'{out} lies in {source}, so that stylised pictures would be stylised again; choose another.')
+    check_apart(source, out, 'stylised')
     pictures, styles = pictures_in(source), pictures_in(paintings)
     if len(styles) < settings.styles_per_image:
         raise ValueError(f'{paintings} has {len(styles)} styles; {settings.styles_per_image} per image are asked for.')
@@ -225,25 +209,11 @@ def _style_table(stylizer: Stylizer, batches: Iterable[list[tuple[int, Tensor | 
     return torch.cat(found)
 
 
-def pictures_in(folder: Path) -> list[str]:
-    """Paths of all pictures below a folder, relative to it and with slashes, sorted."""
-    samples = ImageFolder(str(folder), lazy_init=True).load_data_list()
-    return sorted(Path(os.path.relpath(sample['img_path'], folder)).as_posix() for sample in samples)
-
-
 def output_name(picture: str, style: str) -> str:
     """Relative path of a stylised picture, ``<stem>-stylized-<style stem>`` with .png from .png and else .jpg."""
     path = PurePosixPath(picture)
     extension = '.png' if path.suffix.lower() == '.png' else '.jpg'
     return str(path.with_name(f'{path.stem}{INFIX}{PurePosixPath(style).stem}{extension}'))
-
-
-def write(path: Path, picture: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 BGR; the name appears when the file is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part')
-    part.write_bytes(cv2.imencode(path.suffix, picture)[1].tobytes())
-    os.replace(part, path)
 
 
 def digest(chunks: Iterable[bytes]) -> str:
