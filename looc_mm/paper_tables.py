@@ -247,6 +247,7 @@ class Result:
     Attributes:
         spaces: Whose features were concatenated; None for V.
         factor: Which factor of the image was predicted; None for its class.
+        solver: How a linear layer was fitted; None where the record does not say.
         run: Absolute path of the checkpoint.
         suite: Which configs the method was trained by; None where the method was given by hand.
         source: The file that it stands in.
@@ -259,6 +260,7 @@ class Result:
     metric: str
     value: float
     ci: float | None
+    solver: str | None
     run: str
     seed: int | None
     method: str
@@ -430,7 +432,7 @@ def _problem(record: Any) -> str | None:
         is_number = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
         if not is_number and (key == 'value' or number is not None):
             return f'{key} is a number, got {number!r}'
-    for key, kind in (('checkpoint', str), ('factor', str), ('seed', int)):
+    for key, kind in (('checkpoint', str), ('factor', str), ('solver', str), ('seed', int)):
         if not isinstance(record.get(key), kind | None):
             return f'{key} is {kind.__name__} or null, got {record[key]!r}'
     chosen = record['representation']
@@ -449,6 +451,7 @@ def _result(record: dict[str, Any], path: Path, method: str, suite: str | None) 
         metric=record['metric'],
         value=float(record['value']),
         ci=record.get('ci'),
+        solver=record.get('solver'),
         run=os.path.abspath(record['checkpoint']),
         seed=record.get('seed'),
         method=method,
@@ -591,11 +594,13 @@ def build_page(results: Sequence[Result], stand_ins: Mapping[str, str] | None = 
     unused = Counter(f'{each.protocol} on {each.dataset}' for each in results if _what(each) not in shown)
     who = [f'trained by the configs *_{suites[0]}'] if suites else []
     who += ['of the runs given with --method'] if any(each.suite is None for each in used) else []
+    solvers = sorted({each.solver for each in used if each.solver})
+    fitted = f" Linear layers: ours by {' and '.join(solvers)}, the paper's by sgd on random crops." if solvers else ''
     intro = (
         f"Each cell: ours / the paper's, in percent. Ours: {' and '.join(who)}; the paper's: ResNet-50, 500 epochs on "
         'IN-100. “± … (n=…)” is half the range over n runs around their mean, “(±…)” the half width of a 95 % '
         f'confidence interval, “{ABSENT}” a number that is not there. Without n a number is of one run, and a small '
-        'difference may be chance.'
+        f'difference may be chance.{fitted}'
     )
     return Page(intro, [_section(*each, stand_ins) for each in zip(TABLES, cells, strict=True)], unused)
 

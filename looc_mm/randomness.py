@@ -22,5 +22,10 @@ def step_generator(*stream: int) -> torch.Generator:
     iteration = hub.get_info('iter')
     if iteration is None:
         return torch.Generator().manual_seed(int(torch.randint(2**62, ())))
-    entropy = np.random.SeedSequence((int(hub.get_info('seed', 0)), int(iteration), *stream))
-    return torch.Generator().manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    return seeded(int(hub.get_info('seed', 0)), int(iteration), *stream)
+
+
+def seeded(*entropy: int) -> torch.Generator:
+    """A CPU generator that depends on some non-negative numbers, each of which counts."""
+    state = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))

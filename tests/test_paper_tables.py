@@ -97,7 +97,7 @@ def results(tmp_path):
         paths = []
         for number, records in enumerate(files):
             paths.append(tmp_path / str(number) / 'results.json')
-            paths[-1].parent.mkdir()
+            paths[-1].parent.mkdir(exist_ok=True)
             paths[-1].write_text(json.dumps(records))
         return collect(paths, **options)[0]
 
@@ -108,6 +108,12 @@ def cells(page, table: str) -> dict[str, list[str]]:
     """Our numbers by label of the row."""
     section = next(each for each in page.sections if each.title.startswith(f'{table}. '))
     return {label: [ours for ours, _ in pairs] for label, _, pairs in section.body}
+
+
+def test_the_page_says_how_linear_layers_were_fitted(results):
+    fitted = record(run('moco_r50_in100'), 60.0, solver='lbfgs')
+    assert "ours by lbfgs, the paper's by sgd on random crops" in build_page(results([fitted])).intro
+    assert 'Linear layers' not in build_page(results([record(run('moco_r50_in100'), 60.0)])).intro
 
 
 def section(page, table: str):

@@ -6,6 +6,7 @@ from .head_preference import HeadPreference
 from .invariance import InvarianceMatrix
 from .knn import KNNProbe
 from .linear import LinearProbe
+from .linear_augmented import AugmentedLinearProbe
 from .loop import FrozenFeatureLoop
 from .monitor import Monitor
 from .results import write_results
@@ -15,6 +16,7 @@ from .rotation import RotationProbe
 from .space_ablation import SpaceAblation
 
 __all__ = [
+    'AugmentedLinearProbe',
     'FeatureBank',
     'Features',
     'FewShotProbe',

@@ -4,7 +4,7 @@ Shapes: N samples of the dataset, B of one batch, A angles per image (1, or 4 wh
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -81,6 +81,7 @@ def extract_bank(
     rotate: str | None = None,
     seed: int = 0,
     amp: bool = False,
+    augment: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> FeatureBank:
     """Run the frozen model over a dataset once; every process does its share and gets the whole result.
 
@@ -93,6 +94,8 @@ def extract_bank(
             images must be square and the label ``rotation`` counts the counter-clockwise quarter turns.
         seed: Of the random angles, which belong to the samples.
         amp: Whether the forward pass runs under autocast.
+        augment: What to make of the canvases, (B, 3, H, W) uint8 on the model's device, and the sizes of the original
+            images, (B, 2), before the model sees them.
 
     Returns:
         V and every space, on the CPU.
@@ -117,6 +120,9 @@ def extract_bank(
         rows.append(torch.tensor(indices))
         # A smaller last batch picks other kernels, which round differently: fill it up with its last image.
         fill = full.clamp(max=len(indices) - 1)
+        if augment is not None:
+            canvas = batch['inputs'].to(next(model.parameters()).device, non_blocking=True)
+            batch['inputs'] = augment(canvas, batch['image_size'])
         images = preprocess(model, batch)[fill]  # (B, 3, h, w)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
             turned = [_turn(images, turns) for turns in angles[rows[-1][fill]].unbind(1)]

@@ -6,7 +6,7 @@ Shapes: N samples, C feature width, K classes.
 import copy
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -74,20 +74,23 @@ class LinearProbe(FrozenProtocol):
             test: Features to score.
 
         Returns:
-            One dict per metric with ``metric``, ``value`` (percent), ``ci`` and, where the label is not the class of
-            the image but a factor of it, ``factor``.
+            One dict per metric with ``metric``, ``value`` (percent), ``ci``, ``solver`` and, where the label is not the
+            class of the image but a factor of it, ``factor``.
 
         Raises:
             ValueError: The dataset has no such label, or SGD diverged.
         """
         self.fit_for(train, test)
-        factor = factor_of(self.label)
-        scores = self.score(test.x, test.labels[self.label])
+        records = self.records(test)
         if self.sweep:
             best = self.swept(train.x, train.labels[self.label], len(self.bias))
-            swept = best.score(test.x, test.labels[self.label])
-            scores |= {f'{metric}/swept': value for metric, value in swept.items()}
-        return [record(metric, value, **factor) for metric, value in scores.items()]
+            records += [{**each, 'metric': f'{each["metric"]}/swept'} for each in best.records(test)]
+        return records
+
+    def records(self, test: Features) -> list[dict[str, Any]]:
+        """What the fitted layer scores; as :meth:`evaluate`."""
+        more = {'solver': self.solver, **factor_of(self.label)}
+        return [record(*each, **more) for each in self.score(test.x, test.labels[self.label]).items()]
 
     def fit_for(self, train: Features, test: Features) -> None:
         """Fit on one split, with a class for every label of either.
@@ -134,8 +137,10 @@ class LinearProbe(FrozenProtocol):
         Raises:
             ValueError: SGD diverged.
         """
-        solve = self._lbfgs if self.solver == 'lbfgs' else self._sgd
-        self.weight, self.bias = solve(features, labels, num_classes)
+        if self.solver == 'lbfgs':
+            self.weight, self.bias = self._lbfgs(features, labels, num_classes)
+        else:
+            self.weight, self.bias = self._sgd(lambda epoch: features, labels, num_classes)
         return self
 
     def predict(self, features: Tensor) -> Tensor:
@@ -183,8 +188,10 @@ class LinearProbe(FrozenProtocol):
         weight, bias = weight.detach() / std, bias.detach()  # standardising is affine: fold it into the layer
         return weight, bias - weight @ mean
 
-    def _sgd(self, features: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    def _sgd(self, features_of: Callable[[int], Tensor], labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+        """Descend on the features of epoch 1, 2, ...; they are asked for once each and may differ."""
         draw = torch.Generator().manual_seed(self.seed)
+        features = features_of(1)
         weight = 0.01 * torch.randn(num_classes, features.shape[1], generator=draw)
         weight = weight.to(features).requires_grad_()
         bias = features.new_zeros(num_classes, requires_grad=True)
@@ -194,6 +201,7 @@ class LinearProbe(FrozenProtocol):
 
         chance = math.log(num_classes)
         for epoch in range(1, self.epochs + 1):
+            features = features if epoch == 1 else features_of(epoch)
             total = features.new_zeros(())
             for rows in torch.randperm(len(features), generator=draw).to(features.device).split(self.batch_size):
                 loss = F.cross_entropy(F.linear(features[rows], weight, bias), labels[rows])

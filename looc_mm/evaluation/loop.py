@@ -3,7 +3,7 @@
 import copy
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from looc_mm.models.representation import check_spaces
@@ -66,6 +67,7 @@ class FrozenFeatureLoop(BaseLoop):
         self.amp = amp
         self.cache = None if cache is None else FeatureCache(cache)
         self.banks: dict[str, FeatureBank] = {}
+        self.loaders: dict[str, DataLoader] = {}
         self.folder = runner.work_dir  # of records and pictures
         self.checkpoint = runner._load_from
 
@@ -122,6 +124,11 @@ class FrozenFeatureLoop(BaseLoop):
             self.banks[name] = self._extract(loader, rotate).to(next(self.model.parameters()).device)
         return self.banks[name]
 
+    def fresh(self, split: str, augment: Callable[[Tensor, Tensor], Tensor], dataset: dict | None = None) -> Features:
+        """Extracted anew at each call; see :class:`looc_mm.evaluation.protocol.Data`."""
+        bank = extract_bank(self.model, self._loader(split, dataset), amp=self.amp, augment=augment)
+        return bank.to(next(self.model.parameters()).device).choose(self.spaces)
+
     def size(self, split: str) -> int:
         """Number of images of a split."""
         return len(self._loader(split, None).dataset)  # type: ignore[arg-type]
@@ -139,12 +146,15 @@ class FrozenFeatureLoop(BaseLoop):
             raise ValueError(f"split is 'train' or 'test', got {split!r}.")
         if dataset is None:
             return self.train_dataloader if split == 'train' else self.dataloader
-        cfg: Any = copy.deepcopy(self.configs[split])
-        if 'type' in dataset:
-            cfg['dataset'] = {'pipeline': cfg['dataset'].get('pipeline', []), **dataset}
-        else:
-            cfg['dataset'].update(dataset)
-        return self.runner.build_dataloader(cfg, seed=self.runner.seed)
+        name = repr((split, dataset))
+        if name not in self.loaders:
+            cfg: Any = copy.deepcopy(self.configs[split])
+            if 'type' in dataset:
+                cfg['dataset'] = {'pipeline': cfg['dataset'].get('pipeline', []), **dataset}
+            else:
+                cfg['dataset'].update(dataset)
+            self.loaders[name] = self.runner.build_dataloader(cfg, seed=self.runner.seed)
+        return self.loaders[name]
 
     def _extract(self, loader: DataLoader, rotate: str | None) -> FeatureBank:
         key = None

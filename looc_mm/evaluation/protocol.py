@@ -1,6 +1,6 @@
 """What a protocol is, and what it may ask for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from typing import Protocol as Interface
 
@@ -41,6 +41,15 @@ class Data(Interface):
 
     def features(self, split: str, rotate: str | None = None, dataset: dict | None = None) -> Features:
         """The representation that was asked for, of a split."""
+
+    def fresh(self, split: str, augment: Callable[[Tensor, Tensor], Tensor], dataset: dict | None = None) -> Features:
+        """The representation of a split's images as ``augment`` changes them, extracted anew at each call.
+
+        Args:
+            split: 'train' or 'test'.
+            augment: See :func:`looc_mm.evaluation.features.extract_bank`.
+            dataset: As for :meth:`bank`.
+        """
 
 
 class FrozenProtocol:

@@ -3,6 +3,7 @@
 protocol        'linear', 'rotation', ...
 dataset         name of the dataset
 factor          which factor of the image is predicted; absent where that is its class
+solver          how a linear layer was fitted, of 'linear' and 'rotation': 'lbfgs', 'sgd', 'sgd on random crops'
 representation  'V', or the list of spaces whose embeddings are concatenated
 metric, value   'top1', 'top5', ... in percent
 ci              half width of the 95 % confidence interval, or null

@@ -20,6 +20,7 @@ def test_records_and_metrics(build_runner, tmp_path, capsys):
         'representation': 'V',
         'metric': 'top1',
         'ci': None,
+        'solver': 'lbfgs',
         'checkpoint': None,
         'seed': 3,
     }

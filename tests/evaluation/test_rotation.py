@@ -9,7 +9,7 @@ def test_orientation_is_read_from_features_that_carry_it():
     carrying = Features(torch.eye(4)[turns], {'rotation': turns})
     blind = Features(torch.ones(40, 4), {'rotation': turns})
     (score,) = RotationProbe().evaluate(carrying, carrying)
-    assert score == {'metric': 'top1', 'value': 100.0, 'ci': None, 'factor': 'rotation'}
+    assert score == {'metric': 'top1', 'value': 100.0, 'ci': None, 'solver': 'lbfgs', 'factor': 'rotation'}
     (score,) = RotationProbe().evaluate(blind, blind)
     assert score['value'] == pytest.approx(25)
 
