@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import ConcatDataset, Dataset
 
 from looc_mm.files import whole
 
@@ -53,14 +53,16 @@ def cache_key(model: nn.Module, dataset: Dataset, **extraction: Any) -> str | No
 
     Args:
         model: Its weights, its modules' settings and its preprocessor count.
-        dataset: Its list of samples, its transforms, its simple attributes, and each image file's size and time count.
+        dataset: Its list of samples, its transforms, its simple attributes, and each image file's size and time count;
+            of a concatenation each part's.
         **extraction: Settings of the extraction.
 
     Returns:
         Hexadecimal text; None if the dataset does not say what it holds.
     """
-    samples = _samples(dataset)
-    if samples is None:
+    parts = dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset]
+    samples = [_samples(each) for each in parts]
+    if None in samples:
         return None
     digest = hashlib.sha256(repr((sorted(extraction.items()), repr(model), torch.__version__)).encode())
     tensors = {**model.state_dict(), **{f'buffer {name}': value for name, value in model.named_buffers()}}
@@ -68,19 +70,24 @@ def cache_key(model: nn.Module, dataset: Dataset, **extraction: Any) -> str | No
         if not name.removeprefix('buffer ').startswith(PASSED_OVER):
             digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    pipeline = getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
+    for part, listed in zip(parts, samples, strict=True):
+        digest.update(repr((type(part).__name__, _settings(part))).encode())
+        for sample in listed or ():
+            digest.update(repr(sorted(sample.items())).encode())
+            if 'img_path' in sample:
+                stat = os.stat(sample['img_path'])
+                digest.update(f'{stat.st_size} {stat.st_mtime_ns}'.encode())
+    return digest.hexdigest()[:32]
+
+
+def _settings(dataset: Any) -> tuple[dict[str, Any], Any]:
+    """Simple attributes and transforms."""
     settings = {
         name: sorted(map(repr, value)) if isinstance(value, tuple) else value  # made from a set, in any order
         for name, value in vars(dataset).items()
         if isinstance(value, str | int | float | tuple)
     }
-    digest.update(repr((type(dataset).__name__, settings, pipeline)).encode())
-    for sample in samples:
-        digest.update(repr(sorted(sample.items())).encode())
-        if 'img_path' in sample:
-            stat = os.stat(sample['img_path'])
-            digest.update(f'{stat.st_size} {stat.st_mtime_ns}'.encode())
-    return digest.hexdigest()[:32]
+    return settings, getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
 
 
 def _samples(dataset: Any) -> list[dict] | None:

@@ -12,7 +12,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import ConcatDataset, DataLoader
 
 from looc_mm.models.representation import check_spaces
 from looc_mm.registry import LOOPS, PROTOCOLS
@@ -58,7 +58,7 @@ class FrozenFeatureLoop(BaseLoop):
         cache: str | None = None,
         evaluator: Any = None,
     ) -> None:
-        self.configs = copy.deepcopy({'train': train_dataloader, 'test': dataloader})
+        self.configs: dict[str, Any] = copy.deepcopy({'train': train_dataloader, 'test': dataloader})
         super().__init__(runner, dataloader)
         self.train_dataloader: DataLoader = runner.build_dataloader(train_dataloader, seed=runner.seed)
         self.protocols = [PROTOCOLS.build(protocol, default_args=dict(seed=seed)) for protocol in protocols]
@@ -123,6 +123,16 @@ class FrozenFeatureLoop(BaseLoop):
             loader = self._loader(split, dataset)
             self.banks[name] = self._extract(loader, rotate).to(next(self.model.parameters()).device)
         return self.banks[name]
+
+    def several(self, split: str, datasets: Sequence[dict]) -> list[Features]:
+        """Of each dataset, in one pass over all; see :class:`looc_mm.evaluation.protocol.Data`."""
+        loaders = [self._loader(split, dataset) for dataset in datasets]
+        together: ConcatDataset = ConcatDataset([loader.dataset for loader in loaders])
+        loader = self.runner.build_dataloader({**self.configs[split], 'dataset': together}, seed=self.runner.seed)
+        found = self._extract(loader, None).to(next(self.model.parameters()).device).choose(self.spaces)
+        ends = together.cumulative_sizes
+        rows = [slice(end - len(part), end) for end, part in zip(ends, together.datasets, strict=True)]  # type: ignore
+        return [Features(found.x[each], {key: label[each] for key, label in found.labels.items()}) for each in rows]
 
     def fresh(self, split: str, augment: Callable[[Tensor, Tensor], Tensor], dataset: dict | None = None) -> Features:
         """Extracted anew at each call; see :class:`looc_mm.evaluation.protocol.Data`."""

@@ -42,6 +42,14 @@ class Data(Interface):
     def features(self, split: str, rotate: str | None = None, dataset: dict | None = None) -> Features:
         """The representation that was asked for, of a split."""
 
+    def several(self, split: str, datasets: Sequence[dict]) -> list[Features]:
+        """The representation of several datasets in a split's place, in one pass over all of them.
+
+        Args:
+            split: 'train' or 'test'.
+            datasets: Each as ``dataset`` of :meth:`bank`.
+        """
+
     def fresh(self, split: str, augment: Callable[[Tensor, Tensor], Tensor], dataset: dict | None = None) -> Features:
         """The representation of a split's images as ``augment`` changes them, extracted anew at each call.
 

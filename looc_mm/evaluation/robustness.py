@@ -52,9 +52,8 @@ class RobustnessProbe(LinearProbe):
         self.fit_for(train, test)
         top1 = torch.zeros(len(self.corruptions), len(self.severities), dtype=torch.float64)
         for row, corruption in enumerate(self.corruptions):
-            for column, severity in enumerate(self.severities):
-                chosen = {**self.dataset, 'corruption': corruption, 'severity': severity}
-                corrupted = data.features('test', dataset=chosen)
+            chosen = [{**self.dataset, 'corruption': corruption, 'severity': each} for each in self.severities]
+            for column, corrupted in enumerate(data.several('test', chosen)):
                 top1[row, column] = self.score(corrupted.x, corrupted.labels[self.label])['top1']
         clean = self.score(test.x, test.labels[self.label])['top1']
         return [record(f'top1/{name}', value) for name, value in {'clean': clean, **self.summary(top1)}.items()]

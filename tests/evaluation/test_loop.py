@@ -1,6 +1,7 @@
 import json
 
 import pytest
+import torch
 
 from looc_mm.evaluation import loop
 
@@ -35,6 +36,22 @@ def test_features_are_extracted_once(build_runner, monkeypatch):
     monkeypatch.setattr(loop, 'extract_bank', lambda *args: (calls.append(args[2]), extract(*args))[1])
     build_runner(protocols=[LINEAR, dict(type='LinearProbe', label='shape'), ROTATION]).test()
     assert calls == [None, None, 'random', 'all']
+
+
+def test_several_datasets_in_one_pass_are_what_each_is_alone(build_runner, tmp_path):
+    changes = [dict(length=9, seed=4), dict(length=5, seed=5), dict(seed=6)]
+    loop = build_runner(protocols=[], cache=str(tmp_path / 'features')).test_loop
+    for _ in range(2):  # extracted, then found
+        together = loop.several('test', changes)
+        assert len(list((tmp_path / 'features').iterdir())) == 1
+    for change, found in zip(changes, together, strict=True):
+        alone = loop.features('test', dataset=change)
+        assert torch.allclose(found.x, alone.x, atol=1e-6)
+        assert {key: value.tolist() for key, value in found.labels.items()} == {
+            key: value.tolist() for key, value in alone.labels.items()
+        }
+    loop.several('test', [*changes[:2], dict(seed=7)])
+    assert len(list((tmp_path / 'features').iterdir())) == 5, 'one of each alone, two of several'
 
 
 @pytest.mark.parametrize('asked, recorded', [(['all'], ['invariant', 'rotation']), (['rotation'], ['rotation'])])
