@@ -7,7 +7,12 @@ default_hooks = dict(
     checkpoint=dict(type='SafeCheckpointHook', interval=10, max_keep_ckpts=3, save_last=True),
     sampler_seed=dict(type='DistSamplerSeedHook'),
 )
-custom_hooks = [dict(type='ProgressBar'), dict(type='StopOnNonFiniteLoss'), dict(type='PlainCheckpoint')]
+custom_hooks = [
+    dict(type='ProgressBar'),
+    dict(type='StopOnNonFiniteLoss'),
+    dict(type='PlainCheckpoint'),
+    dict(type='PrefetchBatches'),
+]
 
 env_cfg = dict(
     cudnn_benchmark=True,
