@@ -38,12 +38,12 @@ def _child(parent: Registry, *locations: str) -> Registry:
 MODELS = _child(mmpretrain.MODELS, 'looc_mm.models')
 TRANSFORMS = _child(mmpretrain.TRANSFORMS, 'looc_mm.datasets', 'looc_mm.views')
 DATASETS = _child(mmpretrain.DATASETS, 'looc_mm.datasets')
+DATA_SAMPLERS = _child(mmpretrain.DATA_SAMPLERS, 'looc_mm.datasets')
 HOOKS = _child(mmpretrain.HOOKS, 'looc_mm.engine', 'looc_mm.evaluation')
 LOOPS = _child(mmpretrain.LOOPS, 'looc_mm.evaluation')
 OPTIM_WRAPPERS = _child(mmpretrain.OPTIM_WRAPPERS, 'looc_mm.engine')
 
 # Nothing of ours in these: a scope without a child would hide MMPreTrain's types of that kind.
-DATA_SAMPLERS = _child(mmpretrain.DATA_SAMPLERS)
 EVALUATORS = _child(mmpretrain.EVALUATORS)
 LOG_PROCESSORS = _child(mmpretrain.LOG_PROCESSORS)
 METRICS = _child(mmpretrain.METRICS)

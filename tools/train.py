@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
+from looc_mm.datasets.shards import read_canvases
 from looc_mm.engine.launch import LAUNCHERS, check_batches, setup_launch
 from looc_mm.plugins import PLUGIN_HELP, load_files
 
@@ -27,6 +28,11 @@ def parse_args() -> argparse.Namespace:
         '--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size over all processes'
     )
     parser.add_argument('--seed', type=int, help='random seed; default: the config')
+    parser.add_argument(
+        '--canvases',
+        metavar='DIR',
+        help="read the images from here, where tools/pack_canvases.py wrote them, in place of the config's dataset",
+    )
     parser.add_argument('--plugin', action='append', default=[], metavar='FILE.py', help=PLUGIN_HELP)
     parser.add_argument(
         '--cfg-options',
@@ -58,6 +64,8 @@ def build_config(args: argparse.Namespace) -> Config:
     if args.seed is not None:
         cfg.merge_from_dict({'randomness.seed': args.seed})
     cfg.merge_from_dict(args.cfg_options)
+    if args.canvases:
+        read_canvases(cfg.train_dataloader, args.canvases)
     return cfg
 
 

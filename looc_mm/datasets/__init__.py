@@ -6,11 +6,13 @@ from .imagenet_c import CorruptedFolder, ImageNetC
 from .in100 import IN100
 from .inat2019 import INat2019
 from .objectnet import CropBorder, ObjectNet13
+from .shards import CanvasShards, ShardSampler
 from .stylized import LoadStylized
 from .transforms import LoadCanvas, PackCanvas
 
 __all__ = [
     'CUB',
+    'CanvasShards',
     'CorruptedFolder',
     'CropBorder',
     'Factors',
@@ -23,4 +25,5 @@ __all__ = [
     'LoadStylized',
     'ObjectNet13',
     'PackCanvas',
+    'ShardSampler',
 ]

@@ -60,11 +60,16 @@ def read(path: Path) -> np.ndarray | str:
 
 
 def write(path: Path, image: np.ndarray, flags: tuple[int, ...] = ()) -> None:
-    """Write (H, W, 3) uint8 BGR in the format of the path's ending; the name appears when the file is whole.
+    """Write (H, W, 3) uint8 BGR in the format of the path's ending, as ``write_bytes`` does."""
+    write_bytes(path, cv2.imencode(path.suffix, image, flags)[1].tobytes())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, whose name appears when it is whole.
 
     The part has one name, so that the next run writes over what a killed one left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f'.{path.name}.part')
-    part.write_bytes(cv2.imencode(path.suffix, image, flags)[1].tobytes())
+    part.write_bytes(content)
     os.replace(part, path)

@@ -1,0 +1,290 @@
+"""Canvases that were written once, read from sequential shards: for few cores, remote disks, data beyond one machine.
+
+A shard is a tar in WebDataset's layout, which any tool opens: ``<key>.jpg``, the canvas, and ``<key>.json``, its
+original's path, height and width, and the labels. An index beside it says where in the tar each canvas stands.
+
+It is read as a dataset with a length and random access, so that samplers, resuming and evaluation are the same as
+on any other, and no picture is lost or doubled whatever the number of ranks and workers. That is why webdataset's
+own loader is not used: it deals whole shards, so that ranks get epochs of unequal length, or draws with repeats.
+docs/datasets.md compares the formats.
+"""
+
+import io
+import json
+import os
+import tarfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import cv2
+import numpy as np
+from mmengine.dataset import DefaultSampler
+from mmpretrain.datasets import BaseDataset
+
+from looc_mm.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
+
+from .checks import build_pipeline
+from .stylized import LoadStylized
+from .transforms import LoadCanvas, to_square
+
+SETTINGS = 'canvases.json'  # what the shards of a folder were made with, and how many they are
+OPEN_SHARDS = 64  # files that a process keeps open
+READ_AHEAD = 128 * 1024  # bytes; the kernel cuts longer requests, to as little as this
+
+
+def shard_path(folder: str | Path, shard: int) -> Path:
+    """The tar of a shard; its index has the same name with ``.json``."""
+    return Path(folder, f'{shard:06d}.tar')
+
+
+def index_of(tar: bytes) -> dict[str, Any]:
+    """The index of a shard: ``bytes``, ``sha256`` and ``columns``, lists with one entry for each canvas."""
+    columns = defaultdict(list)
+    with tarfile.open(fileobj=io.BytesIO(tar)) as members:
+        for member in members:
+            start, end = member.offset_data, member.offset_data + member.size
+            if member.name.endswith('.jpg'):
+                columns['offset'].append(start)
+                columns['length'].append(member.size)
+            else:
+                for key, value in json.loads(tar[start:end]).items():
+                    columns[key].append(value)
+    return {'bytes': len(tar), 'sha256': sha256(tar).hexdigest(), 'columns': dict(columns)}
+
+
+def read_index(tar: Path) -> dict[str, Any] | str:
+    """The index of a shard, or what is missing of the two files; the content of the tar is not read."""
+    index = tar.with_suffix('.json')
+    for path in (tar, index):
+        if not path.exists():
+            return f'{path.name} is missing'
+    try:
+        content = json.loads(index.read_text())
+    except ValueError as error:
+        return f'{index.name} is no JSON: {error}'
+    size = tar.stat().st_size
+    return content if size == content['bytes'] else f'{tar.name} has {size:,} of {content["bytes"]:,} bytes'
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """What the shards in a folder were made with.
+
+    Raises:
+        FileNotFoundError: There are none.
+    """
+    path = folder / SETTINGS
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{folder} ({folder.absolute()}) has no {SETTINGS}, and so no canvases. Write them with `python '
+            f'tools/pack_canvases.py CONFIG {folder}`, or give the folder that has them'
+        )
+    return json.loads(path.read_text())
+
+
+def split_pipeline(dataset: Mapping[str, Any]) -> tuple[list[dict], list[dict]]:
+    """The steps of a dataset's config that make the canvas, up to ``LoadCanvas``, and those that follow.
+
+    Raises:
+        ValueError: There is no ``LoadCanvas``, or there are stylised candidates, which canvases in shards do not have.
+    """
+    steps = list(dataset.get('pipeline', ()))
+    kinds = [TRANSFORMS.get(step['type']) for step in steps]
+    if LoadCanvas not in kinds:
+        raise ValueError(
+            f'The pipeline of {dataset["type"]} has no LoadCanvas, {[step["type"] for step in steps]}; canvases in '
+            'shards take the place of that step. Give a config whose train_dataloader.dataset has it, as those for '
+            'pretraining do'
+        )
+    if LoadStylized in kinds:
+        raise ValueError(
+            f'The pipeline of {dataset["type"]} has LoadStylized, which reads files beside the originals; canvases in '
+            'shards are the pictures alone. Train from the originals, or without StylizedTexture and LoadStylized'
+        )
+    after = kinds.index(LoadCanvas) + 1
+    return steps[:after], steps[after:]
+
+
+def read_canvases(loader: dict, folder: str) -> None:
+    """Make the config of a dataloader read canvases from shards in place of its dataset, all else being kept.
+
+    ``ShardSampler`` takes the place of a ``DefaultSampler``, and shards are read ahead for it.
+
+    Args:
+        loader: The config; changed in place.
+        folder: Where the shards are.
+
+    Raises:
+        ValueError: If the dataset is none that canvases can stand for, see ``split_pipeline``.
+    """
+    making, following = split_pipeline(loader['dataset'])
+    size = TRANSFORMS.build(making[-1]).size
+    loader['dataset'] = dict(type='CanvasShards', data_root=folder, size=size, pipeline=following)
+    if loader['sampler']['type'] == 'DefaultSampler':
+        loader['sampler']['type'] = 'ShardSampler'
+        loader['dataset']['read_ahead'] = True
+
+
+@DATASETS.register_module()
+class CanvasShards(BaseDataset):
+    """Canvases that ``tools/pack_canvases.py`` wrote.
+
+    Args:
+        data_root: Their folder.
+        size: Side of the canvas, in pixels; by default as they were written. Smaller ones are resized from those.
+        pipeline: What follows ``LoadCanvas`` in other datasets, transforms or configs of them; by default
+            ``PackCanvas`` with all labels there are.
+        read_ahead: When a process first reads from a shard, ask the disk for all of it. For ``ShardSampler``, which
+            soon needs the rest; under another order a shard would be read for each canvas.
+        **kwargs: The other arguments of MMPreTrain's ``BaseDataset``.
+
+    Raises:
+        FileNotFoundError: There are no canvases in the folder, or shards are missing or cut short.
+        ValueError: They are smaller than ``size``.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        size: int | None = None,
+        pipeline: Sequence[dict | Callable] | None = None,
+        read_ahead: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        root = Path(data_root).expanduser()
+        settings = read_settings(root)
+        self.shards, self.labels = settings['shards'], tuple(settings['labels'])
+        self.written_size = settings['size']
+        self.size = size or self.written_size
+        if not 1 <= self.size <= self.written_size:
+            raise ValueError(
+                f'CanvasShards got size={size}, and the canvases in {root} are of {self.written_size} pixels, which '
+                f'cannot be enlarged. Write others with tools/pack_canvases.py --size {size}, or set a smaller size'
+            )
+        self.read_ahead = read_ahead
+        if pipeline is None:
+            pipeline = [dict(type='PackCanvas', label_keys=self.labels)]
+        super().__init__(
+            ann_file='',
+            metainfo={key: tuple(names) for key, names in settings['metainfo'].items()},
+            data_root=str(root),
+            pipeline=build_pipeline(pipeline),
+            serialize_data=False,
+            **kwargs,
+        )
+
+    def load_data_list(self) -> '_Rows':
+        """List where each canvas stands, ``ori_shape`` and the labels; 28 bytes each, 8 more for each label.
+
+        Raises:
+            FileNotFoundError: Shards are missing or cut short.
+        """
+        found = [read_index(shard_path(self.data_root, shard)) for shard in range(self.shards)]
+        wrong = [problem for problem in found if isinstance(problem, str)]
+        if wrong:
+            raise FileNotFoundError(
+                f'{self.data_root}: {len(wrong)} of {self.shards} shards are missing or cut short, first: {wrong[0]}. '
+                'Copy them again, or start tools/pack_canvases.py as before: it makes those that are missing'
+            )
+        whole = [index for index in found if isinstance(index, dict)]
+        self.checksums = tuple(index['sha256'] for index in whole)  # by which cached features know what they are of
+        fields = [('offset', 'i8'), ('length', 'i4'), ('height', 'i4'), ('width', 'i4')]
+        fields += [(label, 'i8') for label in self.labels]
+        table = np.empty(sum(len(index['columns'].get('offset', ())) for index in whole), [('shard', 'i4'), *fields])
+        for name, _ in fields:
+            table[name] = [value for index in whole for value in index['columns'].get(name, ())]
+        table['shard'] = [shard for shard, index in enumerate(whole) for _ in index['columns'].get('offset', ())]
+        return _Rows(table)
+
+    def prepare_data(self, idx: int) -> Any:
+        """Decode a canvas and run the pipeline.
+
+        Args:
+            idx: Index into this dataset, or into the subset that was taken of it.
+
+        Raises:
+            ValueError: The shard changed since it was written.
+        """
+        row = self.get_data_info(idx)
+        path = shard_path(self.data_root, row['shard'])
+        jpeg = os.pread(_file(path, self.read_ahead).fileno(), row['length'], row['offset'])
+        img = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if len(jpeg) == row['length'] else None
+        if img is None:
+            raise ValueError(
+                f'{path} has no picture at byte {row["offset"]:,}: it changed since it was written. Look with `python '
+                f'tools/pack_canvases.py --verify {self.data_root}` for what is broken'
+            )
+        row['img'] = img if self.size == self.written_size else to_square(img, self.size)
+        return self.pipeline(row)
+
+
+class _Rows(Sequence[dict]):
+    """A list of samples, made from a table when they are asked for: processes share the table, as lists they cannot."""
+
+    def __init__(self, table: np.ndarray) -> None:
+        self.table = table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return _Rows(self.table[index])
+        row = dict(zip(self.table.dtype.names or (), self.table[index].item(), strict=True))
+        row['ori_shape'] = row.pop('height'), row.pop('width')
+        return row
+
+
+@lru_cache(OPEN_SHARDS)
+def _file(path: Path, read_ahead: bool) -> BinaryIO:
+    """A shard, which each process opens by itself when it first reads from it, and closes when it goes out of use."""
+    file = open(path, 'rb', buffering=0)  # noqa: SIM115, it stays open
+    if read_ahead and hasattr(os, 'posix_fadvise'):  # not on macOS
+        for start in range(0, path.stat().st_size, READ_AHEAD):
+            os.posix_fadvise(file.fileno(), start, READ_AHEAD, os.POSIX_FADV_WILLNEED)
+    return file
+
+
+@DATA_SAMPLERS.register_module()
+class ShardSampler(DefaultSampler):
+    """Shuffles so that what is read within a while lies together on the disk, for disks that are slow to seek.
+
+    The dataset is cut into blocks of neighbours, and the blocks are shuffled. Each rank gets an equal share of that
+    order, its pieces in succession, and shuffles it within a window of several blocks. As with ``DefaultSampler`` every
+    sample comes once an epoch over all ranks, the order follows from the seed and the epoch, and with
+    ``round_up`` some come twice so that ranks have the same number. Within a window it is uniform; a
+    dataset that is no larger than one is shuffled as by ``DefaultSampler``.
+
+    Samples that stand together in the dataset will often meet in a batch, for which the order in the shards is random.
+
+    Args:
+        dataset: Any dataset.
+        block: Neighbours to a block.
+        window: Blocks to a window.
+        **kwargs: The arguments of ``DefaultSampler``: ``shuffle``, ``seed`` and ``round_up``.
+
+    Raises:
+        ValueError: ``block`` or ``window`` is below 1.
+    """
+
+    def __init__(self, dataset: Any, block: int = 1000, window: int = 8, **kwargs: Any) -> None:
+        if block < 1 or window < 1:
+            raise ValueError(f'ShardSampler got block={block} and window={window}; both must be at least 1')
+        super().__init__(dataset, **kwargs)
+        self.block, self.window = block, window
+
+    def __iter__(self) -> Iterator[int]:
+        """Iterate over the indices of this rank."""
+        if not self.shuffle:
+            yield from super().__iter__()
+            return
+        rng = np.random.default_rng((self.seed, self.epoch))
+        starts = rng.permutation(np.arange(0, len(self.dataset), self.block))
+        order = (starts[:, None] + np.arange(self.block)).ravel()
+        order = np.resize(order[order < len(self.dataset)], self.total_size)  # repeats its beginning, to round up
+        mine = np.array_split(order, self.world_size)[self.rank]
+        for start in range(0, len(mine), self.block * self.window):
+            yield from rng.permutation(mine[start : start + self.block * self.window]).tolist()
