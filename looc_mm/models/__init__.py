@@ -8,6 +8,7 @@ from .multi_head_moco import MultiHeadMoCo
 from .multi_head_simclr import MultiHeadSimCLR
 from .preprocessor import LeaveOneOutPreprocessor
 from .queue_per_head import HeadPerSpaceNeck, QueuePerHeadNeck
+from .split_bn import SplitBatchNorm2d
 
 __all__ = [
     'AugSelf',
@@ -19,4 +20,5 @@ __all__ = [
     'MultiHeadMoCo',
     'MultiHeadSimCLR',
     'QueuePerHeadNeck',
+    'SplitBatchNorm2d',
 ]

@@ -64,9 +64,9 @@ class AugSelf(MultiHeadMoCo):
         """One step; see :meth:`MultiHead.loss`."""
         self.check_views(inputs, data_samples)
         assert table is not None, 'read_table'
-        v = self.features(inputs[0])  # B x C
         self.update_key_encoder()
         v_k = self.encode_keys(inputs[1:])  # S x B x C
+        v = self.features(inputs[0])  # B x C
         losses = self.contrast(self.neck(v), self.project_keys(self.key_heads, v_k), table)
 
         pair = torch.cat([v, v_k[0]], 1)  # B x 2C

@@ -52,17 +52,17 @@ class CASSLE(MultiHeadMoCo):
         """One step; see :meth:`MultiHead.loss`."""
         self.check_views(inputs, data_samples)
         assert table is not None, 'read_table'
-        v = self.features(inputs[0])  # B x C
         omega = {
-            view: torch.cat([*vectors(self.data_preprocessor.pipeline, table, view, v.device).values()], 1)
+            view: torch.cat([*vectors(self.data_preprocessor.pipeline, table, view, inputs[0].device).values()], 1)
             for view in self.view_names
         }  # B x P each
-        q = self.neck(torch.cat([v, self.conditioner(omega['q'])], 1))  # S x B x D
         self.update_key_encoder()
         with torch.no_grad():
             conditions = torch.stack([self.key_conditioner(omega[view]) for view in self.view_names[1:]])
             v_k = torch.cat([self.encode_keys(inputs[1:]), conditions], 2)  # S x B x C + condition
             k = self.project_keys(self.key_heads, v_k)
+        v = self.features(inputs[0])  # B x C
+        q = self.neck(torch.cat([v, self.conditioner(omega['q'])], 1))  # S x B x D
         return self.contrast(q, k, table)
 
     @property

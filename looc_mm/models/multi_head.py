@@ -35,6 +35,8 @@ class MultiHead(BaseSelfSupervisor):
         spaces: Only where the views are made in the dataset's pipeline: the names of its spaces.
         last_stage_per_space: LooC++ (section 3): each head has a last stage (conv5) of its own, and the
             representation is these stages' pooled outputs, concatenated.
+        compile: Whether to compile the encoders by :meth:`torch.nn.Module.compile`, or its arguments. Checkpoints are
+            the same. (MMEngine's own ``compile`` takes the whole step, whose draws break it into dozens of graphs.)
 
     Attributes:
         spaces: ``('invariant', *leave_one_out)``.
@@ -52,6 +54,7 @@ class MultiHead(BaseSelfSupervisor):
         data_preprocessor: dict,
         spaces: Sequence[str] | None = None,
         last_stage_per_space: bool = False,
+        compile: bool | dict = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(
@@ -73,9 +76,21 @@ class MultiHead(BaseSelfSupervisor):
         stage = take_last_stage(self.backbone) if last_stage_per_space else None
         self.neck = MODELS.build({**neck, 'spaces': self.spaces, 'last_stage': stage})
         self.to(memory_format=torch.channels_last)  # faster convolutions on GPUs and CPUs alike
+        self.compile_cfg = {} if compile is True else compile
+        self.compile_encoder(self.backbone, self.neck.heads)
         self.batch_checked = False
         if self.head.mask_false_negatives:
             self.read_table('LooCLoss(mask_false_negatives=True)')
+
+    def compile_encoder(self, backbone: nn.Module, heads: nn.ModuleDict) -> None:
+        """Compile a backbone, and what LooC++'s heads have of it, if the config says so."""
+        if self.compile_cfg is False:
+            return
+        parts: list[nn.Module] = [backbone]
+        if self.backbone_cfg is not None:
+            parts += [head.get_submodule('last_stage') for head in heads.values()]
+        for part in parts:
+            part.compile(**self.compile_cfg)
 
     def read_table(self, who: str) -> None:
         """Have the view table handed on to :meth:`loss`.

@@ -20,6 +20,7 @@ from looc_mm.views import ViewTable
 from .multi_head import MultiHead
 from .representation import encode
 from .shuffled_bn import Shuffle
+from .split_bn import SplitBatchNorm2d
 
 
 @MODELS.register_module()
@@ -28,11 +29,15 @@ class MultiHeadMoCo(MultiHead):
 
     With no augmentation left out this is MoCo v2.
 
+    With ``optim_wrapper.accumulative_counts=k`` the gradient is that of the mean loss over k batches, and the key
+    encoder follows once for all of them. That is not quite one batch of k times the size: batch norm sees each batch
+    by itself, and a batch's negatives hold the keys of those accumulated before it.
+
     Args:
         neck: Config of :class:`QueuePerHeadNeck`, without spaces.
         momentum: m of the key encoder: key = m key + (1 - m) query. MoCo: 0.999.
-        shuffle_bn: Encode keys in batches shuffled over the processes, so that batch norm cannot leak. It has no
-            effect in one process.
+        shuffle_bn: Encode keys in batches shuffled over the processes, so that batch norm cannot leak. In one process
+            it has an effect with :class:`SplitBatchNorm2d` only.
         **kwargs: The other arguments of :class:`MultiHead`.
 
     Raises:
@@ -45,8 +50,10 @@ class MultiHeadMoCo(MultiHead):
         super().__init__(neck=neck, **kwargs)
         self.key_backbone = copy.deepcopy(self.backbone).requires_grad_(False)
         self.key_heads = self.neck.make_key_heads()
+        self.compile_encoder(self.key_backbone, self.key_heads)
         self.momentum = momentum
         self.shuffle_bn = shuffle_bn
+        self.split_bn = any(isinstance(module, SplitBatchNorm2d) for module in self.modules())
 
     @property
     def momentum_pairs(self) -> list[tuple[nn.Module, nn.Module]]:
@@ -66,11 +73,14 @@ class MultiHeadMoCo(MultiHead):
         table: ViewTable | None = None,
         labels: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """One step of section 3; see :meth:`MultiHead.loss`."""
+        """One step of section 3; see :meth:`MultiHead.loss`.
+
+        Keys come first: what their pass takes is free again before the query's activations need it.
+        """
         self.check_views(inputs, data_samples)
-        q = self.neck(self.features(inputs[0]))  # S x B x D
         self.update_key_encoder()
         k = self.encode_keys(inputs[1:], lambda v: self.project_keys(self.key_heads, v))  # S x S x B x D
+        q = self.neck(self.features(inputs[0]))  # S x B x D
         return self.contrast(q, k, table)
 
     def contrast(self, q: Tensor, k: Tensor, table: ViewTable | None = None) -> dict[str, Tensor]:
@@ -91,11 +101,16 @@ class MultiHeadMoCo(MultiHead):
 
     @torch.no_grad()
     def update_key_encoder(self) -> None:
-        """key = m key + (1 - m) query, for all pairs."""
+        """key = m key + (1 - m) query, for all pairs, once per step of the optimizer.
+
+        A gradient that waits tells that the optimizer has made no step since: batches are being accumulated. So it is
+        to be set to None after a step, as torch and MMEngine do by themselves.
+        """
         keys, queries = (
             [p for each in side for p in each.parameters()] for side in zip(*self.momentum_pairs, strict=True)
         )
-        torch._foreach_lerp_(keys, queries, 1 - self.momentum)
+        if all(query.grad is None for query in queries):
+            torch._foreach_lerp_(keys, queries, 1 - self.momentum)
 
     @torch.no_grad()
     def encode_keys(self, keys: Tensor | Sequence[Tensor], project: Callable[[Tensor], Tensor] = lambda v: v) -> Tensor:
@@ -109,8 +124,10 @@ class MultiHeadMoCo(MultiHead):
             What ``project`` gives, for this process's images; without it the features.
         """
         views = torch.stack(tuple(keys), 1)  # B x S x 3 x h x w
-        batch_size = len(views)
-        order = Shuffle(batch_size) if self.shuffle_bn and get_world_size() > 1 else None
+        device, batch_size = views.device.type, len(views)
+        if torch.is_autocast_enabled(device):
+            views = views.to(torch.get_autocast_dtype(device))  # as the first layer would: half as much to exchange
+        order = Shuffle(batch_size) if self.shuffle_bn and (get_world_size() > 1 or self.split_bn) else None
         if order:
             views = order.shuffle(views)
         v = encode(self.key_backbone, views.flatten(0, 1), pool=self.backbone_cfg is None)  # BS x C

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import torch
 from mmengine.logging import MessageHub
+from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
+from mmengine.registry import init_default_scope
 from torch.distributed import destroy_process_group, get_rank, init_process_group
 from torch.nn.parallel import DistributedDataParallel
 
 from looc_mm.models.shuffled_bn import Shuffle
 from tests.models.test_multi_head_moco import build
 from tests.models.test_multi_head_simclr import simclr
+from tests.models.test_split_bn import SPLIT
 
 out = Path(sys.argv[1])
 init_process_group('gloo')
@@ -45,6 +48,21 @@ losses = wrapped(inputs, mode='loss')
 optimizer.update_params(losses['loss'])
 saved['state'] = model.state_dict()
 saved['queue'] = model.neck.queue()
+
+init_default_scope('looc_mm')
+model = build(backbone=SPLIT)
+model.init_weights()
+wrapped = MMDistributedDataParallel(model, device_ids=None, broadcast_buffers=False)
+optimizer = OptimWrapper(
+    torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1), accumulative_counts=2
+)
+saved['split_keys'] = []
+for _ in range(3):
+    with optimizer.optim_context(wrapped):
+        losses = wrapped(inputs, mode='loss')
+    optimizer.update_params(losses['loss'])
+    saved['split_keys'].append(model.key_backbone.conv1.weight.clone())
+saved['split_state'] = model.state_dict()
 
 model = simclr()
 model.init_weights()
