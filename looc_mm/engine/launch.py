@@ -1,5 +1,6 @@
 """Starting a run on GPUs or on CPU, in one process or many."""
 
+import ctypes
 import os
 
 import torch
@@ -9,14 +10,16 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
 def setup_launch(cfg: Config, launcher: str) -> None:
     """Prepares the config, and without a GPU the process group too, for ``Runner.from_cfg``.
 
-    On GPUs MMEngine starts NCCL itself. On CPU it would still look for a CUDA device, so gloo is started here, and
-    the model is wrapped without device ids; every process then keeps to one torch thread unless
-    ``OMP_NUM_THREADS`` is set. A ``model_wrapper_cfg`` in the config takes precedence.
+    On GPUs MMEngine starts NCCL itself. On CPU it would still look for a CUDA device, so gloo is started here, freed
+    memory is kept (:func:`keep_freed_memory`), and the model is wrapped without device ids; each of several processes
+    then keeps to one torch thread unless ``OMP_NUM_THREADS`` is set. A ``model_wrapper_cfg`` in the config takes
+    precedence.
 
     Args:
         cfg: The config; changed in place.
@@ -34,6 +37,8 @@ def setup_launch(cfg: Config, launcher: str) -> None:
             'out: the views differ from process to process by themselves.'
         )
     cfg.launcher = launcher
+    if not torch.cuda.is_available():
+        keep_freed_memory()
     if launcher == 'none':
         return
     if launcher == 'pytorch' and 'RANK' not in os.environ:
@@ -55,6 +60,18 @@ def setup_launch(cfg: Config, launcher: str) -> None:
             torch.set_num_threads(1)
         torch.distributed.init_process_group('gloo')
     cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {})
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep freed memory for the next tensors; does nothing with another C library.
+
+    By default it maps every tensor beyond 32 MB anew, which the kernel fills with zeros first: a third of the key
+    encoder's time at four key views (docs/performance.md).
+    """
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None) if os.name == 'posix' else None
+    if mallopt is not None:
+        mallopt(M_MMAP_MAX, 0)
+        mallopt(M_TRIM_THRESHOLD, -1)
 
 
 def check_batches(runner: Runner) -> None:

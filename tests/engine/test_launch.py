@@ -1,4 +1,5 @@
 import os
+import platform
 import socket
 import subprocess
 import sys
@@ -72,3 +73,26 @@ def test_two_processes_train_one_model_on_the_cpu(toy_config, tmp_path):
         assert torch.equal(weight, other_weights[name])
         assert weight.abs().sum() > 0
     assert (tmp_path / 'work/epoch_3.pth').exists()
+
+
+FAULTS = """
+import resource, sys, torch
+from looc_mm.engine.launch import keep_freed_memory
+if sys.argv[1] == 'keep':
+    keep_freed_memory()
+torch.set_num_threads(1)
+torch.ones(16 << 20)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(8):
+    torch.ones(16 << 20)  # 64 MB
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason="glibc's own behaviour")
+def test_freed_memory_is_kept_for_the_next_tensors():
+    faults = {}
+    for what in ('keep', 'default'):
+        run = subprocess.run([sys.executable, '-c', FAULTS, what], capture_output=True, text=True, check=True)
+        faults[what] = int(run.stdout)
+    assert 4 * faults['keep'] < faults['default'], 'pages that the kernel had to clear'
