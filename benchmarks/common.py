@@ -13,7 +13,11 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from looc_mm.engine.launch import keep_freed_memory
+
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+if DEVICE.type == 'cpu':
+    keep_freed_memory()  # for all cases, as training does
 
 
 def arguments(description: str) -> argparse.ArgumentParser:

@@ -52,6 +52,8 @@ class GaussianBlur(AtomicAugmentation):
 
         blurred = images[where].flatten(0, 1)[None]  # 1 x 3N x H x W
         blurred = F.pad(blurred, (radius, radius, radius, radius), mode='replicate')
+        if images.device.type == 'cpu':  # where one kernel per channel is twice as fast on pixels whose channels adjoin
+            blurred = blurred.contiguous(memory_format=torch.channels_last)
         blurred = F.conv2d(blurred, kernel[:, None, None, :], groups=len(kernel))
         blurred = F.conv2d(blurred, kernel[:, None, :, None], groups=len(kernel)).clamp_(0, 1)
         return images.index_copy(0, where, blurred[0].unflatten(0, (-1, 3)))

@@ -4,6 +4,8 @@ Brightness, contrast and saturation are affine in RGB, so whatever stands before
 and whatever stands behind it another; the hue between them is exact HSV.
 """
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 
@@ -89,65 +91,57 @@ class ColorJitter(AtomicAugmentation):
 
         Values are clipped after each of the three and not between brightness, contrast and saturation.
         """
-        jittered = (params['factors'] != 1).any(1) | (params['hue'] != 0)
-        chosen = (jittered | params['gray']).nonzero()[:, 0]
+        shifted = params['hue'] != 0
+        others = ((params['factors'] != 1).any(1) | params['gray']) & ~shifted
+        chosen = torch.cat([shifted.nonzero()[:, 0], others.nonzero()[:, 0]])
         if len(chosen) == 0:
             return images
         factors, order, gray, hue = (params[key][chosen] for key in ('factors', 'order', 'gray', 'hue'))
         where = chosen.to(images.device, non_blocking=True)
-        hue_at = (order == HUE).int().argmax(1)
+        before, after = _matrices(factors, order, gray)
 
-        out = images[where]
-        out = _affine(out, factors, order, torch.arange(4) < hue_at[:, None])
-        shifted = hue.nonzero()[:, 0]
-        if len(shifted):
-            rows = shifted.to(images.device, non_blocking=True)
-            out.index_copy_(0, rows, shift_hue(out[rows], hue[shifted]))
-        out = _affine(out, factors, order, torch.arange(4) > hue_at[:, None], gray)
-        return images.index_copy(0, where, out)
+        out = _affine(images[where], before)
+        if first := int(shifted.sum()):
+            out[:first] = shift_hue(out[:first], hue[:first])
+        return images.index_copy(0, where, _affine(out, after))
 
 
-def _affine(images: Tensor, factors: Tensor, order: Tensor, active: Tensor, gray: Tensor | None = None) -> Tensor:
-    """Apply the active ones of the ordered brightness, contrast and saturation steps as one matrix.
+def _matrices(factors: Tensor, order: Tensor, gray: Tensor) -> Tensor:
+    """Brightness, contrast, saturation and grayscale as two linear steps, with the hue between them.
+
+    A contrast blends with the mean gray, which the steps before it move along with the pixels; so a step acts on
+    six numbers, a pixel's colour and the image's mean colour.
 
     Args:
-        images: (B, 3, H, W).
         factors: (B, 3) of brightness, contrast and saturation.
         order: (B, 4), which step comes when.
-        active: (B, 4) bool, which places of the order to apply.
         gray: (B,) bool, where to end with grayscale.
 
     Returns:
-        (B, 3, H, W), clipped to [0, 1].
+        (2, B, 3, 6): what stands before the hue and what behind it.
     """
+    last = (1 - gray.float())[:, None]  # grayscale is a saturation of 0, at the end
+    factor = torch.cat([factors, torch.ones_like(last)], 1).gather(1, order)  # by place
+    factor = torch.cat([factor, last], 1)
+    order = torch.cat([order, torch.full_like(order[:, :1], SATURATION)], 1)
+    hue_at = (order == HUE).int().argmax(1, keepdim=True)
+    places = torch.arange(order.shape[1])
+    factor = torch.where(torch.stack([places < hue_at, places > hue_at]), factor, 1.0)[..., None, None]  # 2 x B x 5
 
-    def put(tensor: Tensor) -> Tensor:
-        return tensor.to(images.device, images.dtype, non_blocking=True)
+    # c x + (1 - c) times the pixel's gray (saturation), the mean gray (contrast) or black (brightness)
+    blend = (1 - factor) * torch.tensor(LUMA).expand(3, 3)
+    of_mean = blend * (order == CONTRAST)[..., None, None]
+    of_pixel = blend * (order == SATURATION)[..., None, None] + factor * torch.eye(3)
+    pixel, mean = torch.cat([of_pixel, of_mean], -1), torch.cat([0 * of_mean, of_pixel + of_mean], -1)
+    steps = torch.cat([pixel, mean], -2)  # 2 x B x 5 x 6 x 6
+    return reduce(lambda first, then: then @ first, steps.unbind(2))[..., :3, :]
 
-    factor = torch.cat([factors, torch.ones_like(factors[:, :1])], 1).gather(1, order)  # by place
-    factor = torch.where(active, factor, 1.0)
-    eye, luma = put(torch.eye(3)), put(torch.tensor(LUMA))
-    to_gray = luma.expand(3, 3)
-    # A step is c x + (1 - c) (s gray(x) + m mean_gray): s = 1 for saturation, m = 1 for contrast.
-    kind = put(torch.stack([order == SATURATION, order == CONTRAST], -1))
-    factor = put(factor)[..., None]
 
-    matrix = eye.expand(len(images), 3, 3)
-    shift = images.new_zeros(len(images), 3)
-    mean = images.mean((2, 3))  # B x 3, carried through the steps
-    for place in range(order.shape[1]):
-        c, s, m = factor[:, place], kind[:, place, :1], kind[:, place, 1:]
-        step = c[..., None] * eye + ((1 - c) * s)[..., None] * to_gray  # B x 3 x 3
-        step_shift = (1 - c) * m * (mean @ luma)[:, None]  # B x 1
-        matrix = step @ matrix
-        shift = (step @ shift[..., None])[..., 0] + step_shift
-        mean = (step @ mean[..., None])[..., 0] + step_shift
-    if gray is not None:
-        drop = put(gray)[:, None, None]
-        last = (1 - drop) * eye + drop * to_gray
-        matrix, shift = last @ matrix, (last @ shift[..., None])[..., 0]
-    out = torch.baddbmm(shift[..., None], matrix, images.flatten(2))
-    return out.clamp_(0, 1).view_as(images)
+def _affine(images: Tensor, matrix: Tensor) -> Tensor:
+    """Mix the channels of (B, 3, H, W) images and their means by (B, 3, 6); clipped to [0, 1]."""
+    of_pixel, of_mean = matrix.to(images.device, images.dtype, non_blocking=True).split(3, -1)
+    shift = of_mean @ images.mean((2, 3))[..., None]  # B x 3 x 1
+    return torch.baddbmm(shift, of_pixel, images.flatten(2)).clamp_(0, 1).view_as(images)
 
 
 def shift_hue(images: Tensor, turns: Tensor) -> Tensor:
@@ -161,15 +155,20 @@ def shift_hue(images: Tensor, turns: Tensor) -> Tensor:
         (B, 3, H, W) RGB in [0, 1].
     """
     red, green, blue = images.unbind(1)  # B x H x W
-    value = images.amax(1)
-    chroma = value - images.amin(1)
-    sixth = torch.where(
-        value == red, green - blue, torch.where(value == green, blue - red, red - green)
-    ) / chroma.clamp_min(1e-8)
-    sixth += torch.where(value == red, 0.0, torch.where(value == green, 2.0, 4.0))  # hue in sixths, -1 .. 5
-    sixth += 6 * turns.to(images.device, images.dtype, non_blocking=True)[:, None, None]
-    channels = []
-    for offset in (5, 3, 1):
-        place = (sixth + offset).remainder(6)
-        channels.append(value - chroma * torch.minimum(place, 4 - place).clamp_(0, 1))
-    return torch.stack(channels, 1)
+    value = torch.maximum(torch.maximum(red, green), blue)
+    least = torch.minimum(torch.minimum(red, green), blue)
+    chroma = value - least
+    # The hue in sixths, -3 .. 3 from red: its size is 1 + (G + B - R - min) / chroma in each of the six cases.
+    hue = (green - red).add_(blue).sub_(least).div_(chroma.clamp_min(1e-8)).add_(1)
+    hue.copysign_(green - blue).add_(6 * turns.to(images.device, images.dtype, non_blocking=True)[:, None, None])
+    hue.sub_((hue / 6).round_(), alpha=6)
+    out = torch.empty_like(images)
+    # A channel lacks chroma times how much more than one sixth, up to two, the hue lies from that channel's.
+    for channel, lack in enumerate((hue.abs().sub_(1), _lack(hue - 2), _lack(hue + 2))):
+        torch.addcmul(value, chroma, lack.clamp_(0, 1), value=-1, out=out[:, channel])
+    return out
+
+
+def _lack(away: Tensor) -> Tensor:
+    """The distance on the circle of six, less one, of numbers in [-6, 6]; overwrites them."""
+    return away.abs_().sub_(3).abs_().neg_().add_(2)

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import default_collate
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from looc_mm.datasets import ImageFolder, LoadCanvas, PackCanvas
+from looc_mm.datasets.transforms import decode_for, jpeg_size, to_square
 from looc_mm.registry import TRANSFORMS
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # as OpenCV has them
@@ -120,3 +122,45 @@ def test_large_pictures_are_averaged_rather_than_sampled():
     noise = np.random.default_rng(0).integers(0, 256, (1200, 1600, 3), dtype=np.uint8)
     assert LoadCanvas(size=100)({'img': noise})['img'].std() < 10
     assert LoadCanvas(size=1000)({'img': noise})['img'].std() > 30
+
+
+@pytest.fixture(scope='module')
+def large(photographs) -> np.ndarray:
+    """A photograph of 1200 x 1600 pixels, RGB."""
+    return cv2.copyMakeBorder(photographs[0], 0, 1200 - 427, 0, 1600 - 640, cv2.BORDER_REFLECT)
+
+
+@pytest.mark.parametrize('orientation', [1, 3, 6, 8])
+@pytest.mark.parametrize('options', [{}, dict(progressive=True), dict(subsampling=0), dict(mode='L')])
+def test_large_jpeg_is_decoded_smaller_and_looks_the_same(tmp_path, large, orientation, options):
+    """At least 42 dB to the mean over all pixels, upright, and the size is the original's."""
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    path, options = str(tmp_path / 'large.jpg'), dict(options)
+    Image.fromarray(large).convert(options.pop('mode', 'RGB')).save(path, quality=90, exif=exif, **options)
+    whole = cv2.imread(path)
+    img, shape = decode_for(path, 256)
+    assert img.shape[0] * 2 == whole.shape[0] and img.shape[1] * 2 == whole.shape[1]
+    assert shape == whole.shape[:2] == LoadCanvas(256)({'img_path': path})['ori_shape']
+    error = to_square(img, 256).astype(float) - cv2.resize(whole, (256, 256), interpolation=cv2.INTER_AREA)
+    assert 10 * np.log10(255**2 / np.square(error).mean()) > 42
+    assert decode_for(path, 64)[0].shape[0] * 8 == whole.shape[0]
+
+
+def test_what_cannot_be_scaled_exactly_is_decoded_whole(tmp_path, large):
+    for name, picture in [('odd.jpg', large[:-1, :-1]), ('small.jpg', large[:510, :510]), ('other.png', large)]:
+        path = str(tmp_path / name)
+        cv2.imwrite(path, picture)
+        img, shape = decode_for(path, 256)
+        np.testing.assert_array_equal(img, cv2.imread(path))
+        assert shape == img.shape[:2]
+
+
+def test_jpeg_header(tmp_path, large):
+    Image.fromarray(large[:31, :57]).save(tmp_path / 'a.jpg', exif=Image.Exif(), comment=b'x' * 60_000)
+    data = np.fromfile(tmp_path / 'a.jpg', np.uint8)
+    assert jpeg_size(data) == (31, 57)
+    padded = np.concatenate([data[:2], np.full(3, 0xFF, np.uint8), data[2:]])
+    assert jpeg_size(padded) == (31, 57), 'a marker may be padded'
+    for wrong in (data[:0], data[:2], data[:30], data[1:], np.frombuffer(b'\xff\xd8\xff\xe0\0\0', np.uint8)):
+        assert jpeg_size(wrong) == (0, 0)
