@@ -38,6 +38,7 @@ setup(
         'timm': ['timm>=1.0.31,<1.1'],
         'dev': [
             'pytest>=8',
+            'pytest-xdist>=3.6',
             'ruff>=0.17,<0.18',
             'mypy>=2.4,<2.5',
             'scikit-learn>=1.6',

@@ -50,11 +50,9 @@ def written(folder: Path, pictures: list[np.ndarray], quality: int) -> list[str]
 
 def whole_paths(folder: Path, paths: list[str]) -> Cases:
     """From a path to what the worker hands over."""
-    init_default_scope('mmpretrain')
     views = dict(type='MultiView', num_views=4, transforms=[mmpretrain_view()])
     steps = [dict(type='LoadImageFromFile'), views, dict(type='PackInputs')]
     mmpretrain = Compose([TRANSFORMS.build(step) for step in steps])
-    init_default_scope('looc_mm')
     worker = Compose([LoadCanvas(SIZE), PackCanvas()])
     pipeline = [dict(type='LoadCanvas', size=SIZE), dict(type='PackCanvas')]
     source = dict(type='ImageFolder', data_root=str(Path(paths[0]).parent), pipeline=pipeline)
@@ -110,6 +108,7 @@ def main() -> None:
     """Time all cases in turns."""
     parser = arguments(__doc__.splitlines()[0])
     args = parser.parse_args()
+    init_default_scope('looc_mm')
     rounds, count = (2, 2) if args.quick else (25, 16)
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)

@@ -114,9 +114,7 @@ def theirs_training(folder: str, args: Namespace) -> Case:
         dict(type='MultiView', num_views=2, transforms=[view]),
         dict(type='PackInputs'),
     ]
-    init_default_scope('mmpretrain')
     data = DATASETS.build(dict(type='mmpretrain.CustomDataset', data_root=folder, with_label=False, pipeline=pipeline))
-    init_default_scope('looc_mm')
     loader = load(data, args)
     model = mmpretrain_moco(args)
     norm = dict(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), to_rgb=True)

@@ -127,7 +127,7 @@ def main() -> None:
     rounds, batch = (2, 2) if args.quick else (15, args.batch)
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(args.threads)
-    init_default_scope('mmpretrain')
+    init_default_scope('looc_mm')
     pictures = photographs(batch)
     cases = {BASE: mmpretrain(pictures), 'torchvision v1, PIL': torchvision_v1(pictures)}
     cases['torchvision v2, uint8'] = torchvision_v2(pictures)
