@@ -1,10 +1,6 @@
 """The benchmark of a step runs, and its arithmetic is that of the steps; nothing here is timed."""
 
-import json
-import subprocess
-import sys
 from argparse import Namespace
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.models.test_multi_head_moco import build, views
 
-BENCHMARKS = Path(__file__).parents[2] / 'benchmarks'
+from .conftest import BENCHMARKS
 
 
 @pytest.fixture
@@ -23,17 +19,13 @@ def step(monkeypatch):
     return step
 
 
-def test_it_reports_every_case(tmp_path):
-    options = ['--quick', '--depth', '18', '--size', '32', '--batch', '4', '--rounds', '1']
-    command = [sys.executable, str(BENCHMARKS / 'step.py'), *options, '--json', str(tmp_path / 'step.json')]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stderr[-3000:]
-    found = json.loads((tmp_path / 'step.json').read_text())
-    rows = {row['case']: row for row in found['rows']}
+def test_it_reports_every_case(run_benchmark):
+    listed, ratios, _ = run_benchmark('step', '--depth', 18, '--size', 32, '--batch', 4, '--rounds', 1)
+    rows = {row['case']: row for row in listed}
     assert list(rows) == ['MoCo v2', 'LooC(1)', 'LooC(2)', 'LooC++(1)', "MMPreTrain's MoCo v2"]
     assert rows['LooC(2)']['arithmetic'] == 1.5 and rows['MoCo v2']['memory / MoCo v2'] == 1
     assert rows['MoCo v2']['peak MiB'] < rows['LooC(1)']['peak MiB'] < rows['LooC++(1)']['peak MiB']
-    assert {'time of LooC(2) / MoCo v2', 'memory of LooC(2) / MoCo v2'} <= set(found['ratios'])
+    assert {'time of LooC(2) / MoCo v2', 'memory of LooC(2) / MoCo v2'} <= set(ratios)
     assert all(row['ms a step'] > 0 for row in rows.values())
 
 
