@@ -111,7 +111,8 @@ def split_pipeline(dataset: Mapping[str, Any]) -> tuple[list[dict], list[dict]]:
 def read_canvases(loader: dict, folder: str) -> None:
     """Make the config of a dataloader read canvases from shards in place of its dataset, all else being kept.
 
-    ``ShardSampler`` takes the place of a ``DefaultSampler``, and shards are read ahead for it.
+    ``ShardSampler`` takes the place of a ``DefaultSampler``, and shards are read ahead for it. The dataset's ``indices``
+    stay, now of canvases in their order.
 
     Args:
         loader: The config; changed in place.
@@ -122,7 +123,8 @@ def read_canvases(loader: dict, folder: str) -> None:
     """
     making, following = split_pipeline(loader['dataset'])
     size = TRANSFORMS.build(making[-1]).size
-    loader['dataset'] = dict(type='CanvasShards', data_root=folder, size=size, pipeline=following)
+    some = {'indices': loader['dataset']['indices']} if 'indices' in loader['dataset'] else {}
+    loader['dataset'] = dict(type='CanvasShards', data_root=folder, size=size, pipeline=following, **some)
     if loader['sampler']['type'] == 'DefaultSampler':
         loader['sampler']['type'] = 'ShardSampler'
         loader['dataset']['read_ahead'] = True

@@ -184,8 +184,9 @@ def test_a_loader_of_any_config_reads_them(shards):
         type='CanvasShards', data_root='data/canvases', size=32, pipeline=pipeline[1:], read_ahead=True
     )
     assert loader.sampler == dict(type='ShardSampler', shuffle=True) and loader.batch_size == 2
-    loader = ConfigDict(dataset=dict(FACTORS), sampler=dict(type='InfiniteSampler'))
+    loader = ConfigDict(dataset=dict(FACTORS, indices=5), sampler=dict(type='InfiniteSampler'))
     read_canvases(loader, str(shards))
+    assert loader.dataset.indices == 5, 'so many of what is there'
     assert loader.sampler.type == 'InfiniteSampler' and 'read_ahead' not in loader.dataset
 
 
