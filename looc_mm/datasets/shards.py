@@ -111,8 +111,8 @@ def split_pipeline(dataset: Mapping[str, Any]) -> tuple[list[dict], list[dict]]:
 def read_canvases(loader: dict, folder: str) -> None:
     """Make the config of a dataloader read canvases from shards in place of its dataset, all else being kept.
 
-    ``ShardSampler`` takes the place of a ``DefaultSampler``, and shards are read ahead for it. The dataset's ``indices``
-    stay, now of canvases in their order.
+    ``ShardSampler`` takes the place of a ``DefaultSampler``, and shards are read ahead for it. The dataset's
+    ``indices`` stay, now of canvases in their order.
 
     Args:
         loader: The config; changed in place.
