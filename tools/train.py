@@ -8,7 +8,7 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from looc_mm.datasets.shards import read_canvases
-from looc_mm.engine.launch import LAUNCHERS, check_batches, setup_launch
+from looc_mm.engine.launch import LAUNCHERS, check_batches, check_schedule, setup_launch
 from looc_mm.plugins import PLUGIN_HELP, load_files
 
 
@@ -73,6 +73,7 @@ def main() -> None:
     args = parse_args()
     load_files(args.plugin)
     cfg = build_config(args)
+    check_schedule(cfg)
     setup_launch(cfg, args.launcher)
     runner = Runner.from_cfg(cfg)
     check_batches(runner)

@@ -74,6 +74,25 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, -1)
 
 
+def check_schedule(cfg: Config) -> None:
+    """Looks whether the training is long enough for its schedule.
+
+    Args:
+        cfg: The config.
+
+    Raises:
+        ValueError: If a scheduler begins when the training is over.
+    """
+    schedulers, epochs = cfg.get('param_scheduler') or [], (cfg.get('train_cfg') or {}).get('max_epochs')
+    schedulers = schedulers if isinstance(schedulers, list | tuple) else [schedulers]
+    begins = [each.get('begin', 0) for each in schedulers if isinstance(each, dict) and each.get('by_epoch', True)]
+    if epochs is not None and max(begins, default=0) >= epochs:
+        raise ValueError(
+            f'train_cfg.max_epochs={epochs}, and the learning rate has a scheduler from epoch {max(begins)} on: train '
+            f"for {max(begins) + 1} epochs at least, or without schedulers: --cfg-options param_scheduler='[]'"
+        )
+
+
 def check_batches(runner: Runner) -> None:
     """Looks at what a built runner would train on, before it starts.
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from looc_mm.engine import setup_launch
+from looc_mm.engine import check_schedule, setup_launch
 
 REPO = Path(__file__).parents[2]
 
@@ -73,6 +73,15 @@ def test_two_processes_train_one_model_on_the_cpu(toy_config, tmp_path):
         assert torch.equal(weight, other_weights[name])
         assert weight.abs().sum() > 0
     assert (tmp_path / 'work/epoch_3.pth').exists()
+
+
+def test_a_training_too_short_for_its_schedule_is_refused():
+    warmed_up = [dict(type='LinearLR', end=1), dict(type='CosineAnnealingLR', begin=1)]
+    with pytest.raises(ValueError, match=r'max_epochs=1, .* from epoch 1 on: train for 2 epochs at least'):
+        check_schedule(Config(dict(param_scheduler=warmed_up, train_cfg=dict(max_epochs=1))))
+    for schedulers in (warmed_up, warmed_up[1], [], None, [dict(type='CosineAnnealingLR', begin=500, by_epoch=False)]):
+        check_schedule(Config(dict(param_scheduler=schedulers, train_cfg=dict(max_epochs=2))))
+    check_schedule(Config(dict(param_scheduler=warmed_up, train_cfg=dict(max_iters=50))))
 
 
 FAULTS = """
