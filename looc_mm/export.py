@@ -7,12 +7,10 @@ Shapes
 import importlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
 import torch
 import torchvision
@@ -24,11 +22,18 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from looc_mm.datasets.folder import ImageFolder
-from looc_mm.datasets.transforms import PackCanvas, decode
+from looc_mm.datasets.transforms import PackCanvas, decode, one_thread
 from looc_mm.evaluation.checkpoint import check_weights, read_checkpoint, read_training_config
 from looc_mm.evaluation.features import FeatureBank, extract_bank
 from looc_mm.files import whole
-from looc_mm.models.representation import all_representations, check_spaces, choose, preprocess, representation
+from looc_mm.models.representation import (
+    all_representations,
+    check_spaces,
+    choose,
+    frozen,
+    preprocess,
+    representation,
+)
 from looc_mm.registry import MODELS
 
 Images: TypeAlias = str | Path | Sequence[str | Path] | Tensor
@@ -190,7 +195,7 @@ def get_bank(
         model.to(device)
     # A batch is filled up to its size, which one picture need not pay for.
     loader = DataLoader(
-        pictures, min(batch_size, len(pictures)), num_workers=workers, worker_init_fn=_one_thread if workers else None
+        pictures, min(batch_size, len(pictures)), num_workers=workers, worker_init_fn=one_thread if workers else None
     )
     return extract_bank(model, loader, amp=amp)
 
@@ -340,7 +345,7 @@ def export_state_dict(
     safetensors = _need('safetensors.torch', 'safetensors') if suffix == '.safetensors' else None
     space = _branch(model, spaces)
     backbone: Any = model.backbone
-    with _frozen(model):
+    with frozen(model):
         state = _backbone_state(model, space)
         about = {**_about(model, ['V' if space is None else space], size), 'names': names}
         about['architecture'] = type(backbone).__name__
@@ -394,7 +399,7 @@ def export_onnx(
         _need(name, 'onnx onnxscript onnxruntime') for name in ('onnx', 'onnxruntime', 'onnxscript')
     )
     names = output_names(model, spaces)
-    with _frozen(model):
+    with frozen(model):
         about = _about(model, names, size)
         outputs = _Outputs(model, names).eval()
         program = torch.onnx.export(
@@ -553,18 +558,6 @@ def _check(own: Tensor, other: Tensor, who: str, remedy: str) -> float:
     return difference
 
 
-@contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients, and the mode put back."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(was_training)
-
-
 def _texts(about: Mapping[str, Any]) -> dict[str, str]:
     """JSON of each entry."""
     return {key: json.dumps(value) for key, value in about.items()}
@@ -580,8 +573,3 @@ def _need(module: str, packages: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(f'This format needs {module.split(".")[0]}: pip install {packages}') from error
-
-
-def _one_thread(worker: int) -> None:
-    """Workers decode side by side; OpenCV's own threads would be in their way."""
-    cv2.setNumThreads(0)

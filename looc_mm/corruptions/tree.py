@@ -14,6 +14,7 @@ from torchvision.transforms.v2 import functional
 from tqdm import tqdm
 
 from looc_mm.datasets.mirror import check_apart, claim, pictures_in, read, write
+from looc_mm.datasets.transforms import one_thread
 
 from .base import SEVERITIES, Corruption
 from .weather import check_frost
@@ -110,7 +111,7 @@ def corrupt_tree(
     settings.claim(out)
 
     work = _Work(source, out, pictures, [(each, severity) for each in corruptions for severity in severities], settings)
-    loader = DataLoader(work, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)
+    loader = DataLoader(work, batch_size=None, num_workers=workers, worker_init_fn=one_thread)
     report = Report()
     with tqdm(total=len(pictures) * len(work.versions), desc='Corrupted', unit='img') as bar:
         for picture, made, problem in loader:
@@ -155,10 +156,6 @@ class _Work(Dataset):
             corrupted = each(image, severity, rng, **options.get(each.name, {}))
             write(path, cv2.cvtColor(corrupted, cv2.COLOR_RGB2BGR), flags)
         return picture, len(missing), ''
-
-
-def _one_thread(worker: int) -> None:
-    cv2.setNumThreads(1)
 
 
 def prepare(image: np.ndarray, size: int | None) -> np.ndarray:

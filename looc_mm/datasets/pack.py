@@ -19,6 +19,7 @@ from looc_mm.registry import DATASETS, TRANSFORMS
 
 from .mirror import claim, write_bytes
 from .shards import SETTINGS, index_of, read_index, read_settings, shard_path, split_pipeline
+from .transforms import one_thread
 
 
 @dataclass
@@ -79,7 +80,7 @@ def pack_canvases(
     claim(out, SETTINGS, json.loads(json.dumps(settings)))
 
     report = Report()
-    loader = DataLoader(work, batch_size=None, num_workers=workers, worker_init_fn=_one_thread)
+    loader = DataLoader(work, batch_size=None, num_workers=workers, worker_init_fn=one_thread)
     with tqdm(total=len(source), desc='Packed', unit='img') as bar:
         for images, broken, made in loader:
             report.made += made
@@ -146,10 +147,6 @@ class _Work(Dataset):
                     member.size = len(content)
                     tar.addfile(member, io.BytesIO(content))
         return buffer.getvalue(), broken
-
-
-def _one_thread(worker: int) -> None:
-    cv2.setNumThreads(1)
 
 
 def verify_canvases(out: Path, workers: int = 1) -> dict[str, str]:

@@ -72,6 +72,11 @@ def _decode(data: np.ndarray, flag: int = cv2.IMREAD_COLOR) -> np.ndarray | None
     return cv2.imdecode(data, flag) if data.size else None  # imdecode asserts on an empty buffer
 
 
+def one_thread(worker: int) -> None:
+    """For a worker process: workers work side by side, and OpenCV's own threads would be in their way."""
+    cv2.setNumThreads(0)
+
+
 def to_square(img: np.ndarray, size: int) -> np.ndarray:
     """Resize a whole (H, W, 3) uint8 image to (size, size, 3)."""
     # Linear reads four pixels for one: six times as fast as the area's mean, and enough up to half the size.

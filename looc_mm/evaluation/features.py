@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from looc_mm.models.representation import all_representations, check_spaces, choose, preprocess
+from looc_mm.models.representation import all_representations, check_spaces, choose, frozen, preprocess
 
 
 @dataclass
@@ -74,7 +74,6 @@ def extract_features(
     return extract_bank(model, dataloader, rotate, seed, amp).choose(spaces)
 
 
-@torch.no_grad()
 def extract_bank(
     model: nn.Module,
     dataloader: DataLoader,
@@ -106,8 +105,6 @@ def extract_bank(
     n = len(dataloader.dataset)  # type: ignore[arg-type]
     angles = _angles(n, rotate, seed)  # (N, A)
     full = torch.arange(dataloader.batch_size)  # type: ignore[arg-type]
-    was_training = model.training
-    model.eval()
 
     rows: list[Tensor] = []
     parts: dict[str, list[Tensor]] = defaultdict(list)
@@ -116,23 +113,23 @@ def extract_bank(
     progress = tqdm(
         batches, 'features', total=len(dataloader), leave=False, disable=None if is_main_process() else True
     )
-    for indices, batch in progress:
-        rows.append(torch.tensor(indices))
-        # A smaller last batch picks other kernels, which round differently: fill it up with its last image.
-        fill = full.clamp(max=len(indices) - 1)
-        if augment is not None:
-            canvas = batch['inputs'].to(next(model.parameters()).device, non_blocking=True)
-            batch['inputs'] = augment(canvas, batch['image_size'])
-        images = preprocess(model, batch)[fill]  # (B, 3, h, w)
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
-            turned = [_turn(images, turns) for turns in angles[rows[-1][fill]].unbind(1)]
-            views = [all_representations(model, each) for each in turned]
-        for name in views[0]:
-            stacked = torch.stack([view[name] for view in views], 1)  # (B, A, C)
-            parts[name].append(stacked[: len(indices)].float().cpu())
-        for key, label in batch.get('labels', {}).items():
-            labels[key].append(label.cpu())
-    model.train(was_training)
+    with frozen(model):
+        for indices, batch in progress:
+            rows.append(torch.tensor(indices))
+            # A smaller last batch picks other kernels, which round differently: fill it up with its last image.
+            fill = full.clamp(max=len(indices) - 1)
+            if augment is not None:
+                canvas = batch['inputs'].to(next(model.parameters()).device, non_blocking=True)
+                batch['inputs'] = augment(canvas, batch['image_size'])
+            images = preprocess(model, batch)[fill]  # (B, 3, h, w)
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=amp):
+                turned = [_turn(images, turns) for turns in angles[rows[-1][fill]].unbind(1)]
+                views = [all_representations(model, each) for each in turned]
+            for name in views[0]:
+                stacked = torch.stack([view[name] for view in views], 1)  # (B, A, C)
+                parts[name].append(stacked[: len(indices)].float().cpu())
+            for key, label in batch.get('labels', {}).items():
+                labels[key].append(label.cpu())
 
     def in_order(batches: list[Tensor]) -> Tensor:
         """Undo the sampler's dealing: rank r of W had samples r, r + W, ..., and the last round is padded."""

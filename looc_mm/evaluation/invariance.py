@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from looc_mm.models.representation import all_representations
+from looc_mm.models.representation import all_representations, frozen
 from looc_mm.registry import PROTOCOLS
 from looc_mm.views import LeaveOneOutPipeline
 
@@ -56,7 +56,6 @@ class InvarianceMatrix(FrozenProtocol):
         ]
 
 
-@torch.no_grad()
 def invariance(model: nn.Module, canvas: Tensor, seed: int = 0, batch_size: int = 64) -> tuple[list[str], Tensor]:
     """Mean cosines between views that differ in one augmentation, over the images on which it drew two values.
 
@@ -72,27 +71,25 @@ def invariance(model: nn.Module, canvas: Tensor, seed: int = 0, batch_size: int 
     preprocessor: Any = model.data_preprocessor
     pipeline = LeaveOneOutPipeline(preprocessor.pipeline.augmentations, leave_one_out=[])
     generator = torch.Generator().manual_seed(seed)
-    was_training = model.training
-    model.eval()
     names: list[str] = []
     total = count = torch.zeros(())
-    for images in canvas.split(batch_size):
-        images = images.to(preprocessor.device)
-        table = pipeline.sample(len(images), generator, images.shape[-2:])
-        sums, numbers = [], []
-        for augmentation in pipeline.augmentations:
-            other = {**table['q'], augmentation.name: table['k_0'][augmentation.name]}
-            views = preprocessor.normalise(pipeline.apply(images, {'q': table['q'], 'k_0': other}))
-            q, k = (all_representations(model, view) for view in views)
-            names = list(q)
-            drawn = zip(table['q'][augmentation.name].values(), other[augmentation.name].values(), strict=True)
-            moved = torch.stack([(a != b).reshape(len(a), -1).any(1) for a, b in drawn]).any(0).to(images.device)
-            cosine = torch.stack([F.cosine_similarity(q[name].float(), k[name].float()) for name in names])  # R x B
-            sums.append((cosine * moved).sum(1).cpu())
-            numbers.append(moved.sum().cpu())
-        total = total + torch.stack(sums, 1)
-        count = count + torch.stack(numbers)
-    model.train(was_training)
+    with frozen(model):
+        for images in canvas.split(batch_size):
+            images = images.to(preprocessor.device)
+            table = pipeline.sample(len(images), generator, images.shape[-2:])
+            sums, numbers = [], []
+            for augmentation in pipeline.augmentations:
+                other = {**table['q'], augmentation.name: table['k_0'][augmentation.name]}
+                views = preprocessor.normalise(pipeline.apply(images, {'q': table['q'], 'k_0': other}))
+                q, k = (all_representations(model, view) for view in views)
+                names = list(q)
+                drawn = zip(table['q'][augmentation.name].values(), other[augmentation.name].values(), strict=True)
+                moved = torch.stack([(a != b).reshape(len(a), -1).any(1) for a, b in drawn]).any(0).to(images.device)
+                cosine = torch.stack([F.cosine_similarity(q[name].float(), k[name].float()) for name in names])  # R x B
+                sums.append((cosine * moved).sum(1).cpu())
+                numbers.append(moved.sum().cpu())
+            total = total + torch.stack(sums, 1)
+            count = count + torch.stack(numbers)
     return names, total / count.clamp_min(1)
 
 

@@ -98,9 +98,17 @@ class LinearProbe(FrozenProtocol):
         Raises:
             ValueError: A split has no such label, or SGD diverged.
         """
+        self.fit(train.x, *self.classes(train, test))
+
+    def classes(self, train: Features, test: Features) -> tuple[Tensor, int]:
+        """The labels to fit, and how many classes the labels of both splits need.
+
+        Raises:
+            ValueError: A split has no such label.
+        """
         require_label((train, test), self.label)
         labels = train.labels[self.label], test.labels[self.label]
-        self.fit(train.x, labels[0], 1 + int(max(each.max() for each in labels)))
+        return labels[0], 1 + int(max(each.max() for each in labels))
 
     def swept(self, features: Tensor, labels: Tensor, num_classes: int) -> 'LinearProbe':
         """A probe with the value of the sweep that is best on held-out training samples, fitted on all.

@@ -19,7 +19,7 @@ from looc_mm.views import unit_range
 
 from .features import Features
 from .linear import LinearProbe
-from .protocol import Data, require_label
+from .protocol import Data
 
 
 @PROTOCOLS.register_module()
@@ -64,8 +64,7 @@ class AugmentedLinearProbe(LinearProbe):
         """
         test = data.features('test')
         first = self.epoch(data, 1)
-        require_label((first, test), self.label)
-        labels = first.labels[self.label], test.labels[self.label]
+        classes = self.classes(first, test)
         progress = tqdm(total=self.epochs, desc='epochs', leave=False, disable=None if get_rank() == 0 else True)
 
         def features_of(epoch: int) -> Tensor:
@@ -73,8 +72,7 @@ class AugmentedLinearProbe(LinearProbe):
             return first.x if epoch == 1 else self.epoch(data, epoch).x
 
         with progress:
-            num_classes = 1 + int(max(each.max() for each in labels))
-            self.weight, self.bias = self._sgd(features_of, labels[0], num_classes)
+            self.weight, self.bias = self._sgd(features_of, *classes)
         return [{**each, 'solver': 'sgd on random crops'} for each in self.records(test)]
 
     def epoch(self, data: Data, epoch: int) -> Features:

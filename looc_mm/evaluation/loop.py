@@ -72,6 +72,7 @@ class FrozenFeatureLoop(BaseLoop):
         self.checkpoint = runner._load_from
 
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        self.device = next(self.model.parameters()).device
         self.spaces = None if representation is None else list(representation)
         if self.spaces is not None:
             known = getattr(self.model, 'spaces', ())
@@ -121,7 +122,7 @@ class FrozenFeatureLoop(BaseLoop):
         name = repr((split, rotate, dataset))
         if name not in self.banks:
             loader = self._loader(split, dataset)
-            self.banks[name] = self._extract(loader, rotate).to(next(self.model.parameters()).device)
+            self.banks[name] = self._extract(loader, rotate)
         return self.banks[name]
 
     def several(self, split: str, datasets: Sequence[dict]) -> list[Features]:
@@ -129,7 +130,7 @@ class FrozenFeatureLoop(BaseLoop):
         loaders = [self._loader(split, dataset) for dataset in datasets]
         together: ConcatDataset = ConcatDataset([loader.dataset for loader in loaders])
         loader = self.runner.build_dataloader({**self.configs[split], 'dataset': together}, seed=self.runner.seed)
-        found = self._extract(loader, None).to(next(self.model.parameters()).device).choose(self.spaces)
+        found = self._extract(loader, None).choose(self.spaces)
         ends = together.cumulative_sizes
         rows = [slice(end - len(part), end) for end, part in zip(ends, together.datasets, strict=True)]  # type: ignore
         return [Features(found.x[each], {key: label[each] for key, label in found.labels.items()}) for each in rows]
@@ -137,7 +138,7 @@ class FrozenFeatureLoop(BaseLoop):
     def fresh(self, split: str, augment: Callable[[Tensor, Tensor], Tensor], dataset: dict | None = None) -> Features:
         """Extracted anew at each call; see :class:`looc_mm.evaluation.protocol.Data`."""
         bank = extract_bank(self.model, self._loader(split, dataset), amp=self.amp, augment=augment)
-        return bank.to(next(self.model.parameters()).device).choose(self.spaces)
+        return bank.to(self.device).choose(self.spaces)
 
     def size(self, split: str) -> int:
         """Number of images of a split."""
@@ -179,7 +180,7 @@ class FrozenFeatureLoop(BaseLoop):
                 self.cache.write(key, bank)
         elif bank is None:  # another machine, which does not see the folder
             bank = extract_bank(self.model, loader, rotate, self.seed, self.amp)
-        return bank
+        return bank.to(self.device)
 
     def _check_size(self) -> None:
         """Warn where the images are not of the size that the model was trained on."""
