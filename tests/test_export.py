@@ -14,16 +14,17 @@ from mmengine.registry import DefaultScope
 from torch import nn
 from torch.utils.data import DataLoader
 
-from looc_mm import export
 from looc_mm.datasets import ImageFolder
 from looc_mm.evaluation import extract_features
 from looc_mm.export import (
+    check_table,
     export_onnx,
     export_state_dict,
     get_bank,
     get_features,
     list_images,
     load_model,
+    network,
     output_names,
     view_size,
     write_features,
@@ -205,7 +206,7 @@ def test_a_model_that_does_not_tell_its_view_size(folder):
     with pytest.raises(ValueError, match='ImageClassifier does not tell.*--size'):
         get_features(model, folder)
     assert get_features(model, folder, size=SIZE).shape == (7, 64)
-    about = export._about(model, ['V'], SIZE)
+    about = network._about(model, ['V'], SIZE)
     assert about['mean'] == [0.5] * 3 and about['std'] == [0.2] * 3
     uncropped = config(NARROW, 64)
     uncropped['data_preprocessor']['pipeline']['augmentations'].pop(0)
@@ -329,7 +330,7 @@ def test_onnx_of_loocpp(images, tmp_path):
 
 
 def test_a_network_of_other_numbers_is_not_written(checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, 'TOLERANCE', -1.0)
+    monkeypatch.setattr(network, 'TOLERANCE', -1.0)
     out = tmp_path / 'model.onnx'
     out.write_text('before')
     with pytest.raises(ValueError, match='V in ONNX Runtime gives other numbers'):
@@ -348,7 +349,7 @@ def test_packages_that_are_not_there(checkpoint, tmp_path, monkeypatch):
     with pytest.raises(ImportError, match='pip install safetensors'):
         export_state_dict(model, tmp_path / 'model.safetensors', 'mmpretrain')
     with pytest.raises(ImportError, match='pip install pyarrow'):
-        export.check_table('features.parquet')
+        check_table('features.parquet')
 
 
 def test_tables(tmp_path, monkeypatch):

@@ -1,0 +1,28 @@
+from .features import (
+    check_table,
+    default_device,
+    get_bank,
+    get_features,
+    list_images,
+    load_model,
+    output_names,
+    pick,
+    view_size,
+    write_features,
+)
+from .network import export_onnx, export_state_dict
+
+__all__ = [
+    'check_table',
+    'default_device',
+    'export_onnx',
+    'export_state_dict',
+    'get_bank',
+    'get_features',
+    'list_images',
+    'load_model',
+    'output_names',
+    'pick',
+    'view_size',
+    'write_features',
+]

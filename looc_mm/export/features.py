@@ -1,0 +1,314 @@
+"""Taking the features away: of a checkpoint's network, for pictures, as arrays or a file.
+
+Shapes
+    N  images        B  of one batch        C  width of a representation        h, w  a view
+"""
+
+import importlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from mmcv.transforms import CenterCrop
+from mmengine.registry import DefaultScope
+from mmengine.utils import import_modules_from_strings
+from mmpretrain.datasets.transforms import ResizeEdge
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from looc_mm.datasets.folder import ImageFolder
+from looc_mm.datasets.transforms import PackCanvas, decode, one_thread
+from looc_mm.evaluation.checkpoint import check_weights, read_checkpoint, read_training_config
+from looc_mm.evaluation.features import FeatureBank, extract_bank
+from looc_mm.files import whole
+from looc_mm.models.representation import (
+    check_spaces,
+    choose,
+)
+from looc_mm.registry import MODELS
+
+Images: TypeAlias = str | Path | Sequence[str | Path] | Tensor
+
+
+def load_model(checkpoint: str | Path, trust: bool = False) -> nn.Module:
+    """The network of a checkpoint, built from the training config that stands in it.
+
+    Args:
+        checkpoint: A file that training wrote.
+        trust: Whether the file may bring pickled objects and Python, which are run.
+
+    Returns:
+        The whole model, on the CPU, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The file is broken, needs trust, holds no config, or not the weights of the config's model.
+    """
+    content = read_checkpoint(checkpoint, trust)
+    if not content.get('meta', {}).get('cfg'):
+        raise ValueError(
+            f'{checkpoint} holds no training config, from which its model would be built: give a checkpoint as '
+            f"tools/train.py writes it, {{'state_dict': ..., 'meta': {{'cfg': text of the config}}}}."
+        )
+    config = read_training_config(content, checkpoint, trust)
+    with DefaultScope.overwrite_default_scope('looc_mm'):
+        import_modules_from_strings(**config.get('custom_imports', {'imports': []}))
+        model: nn.Module = MODELS.build(config['model'])
+    weights = {key.removeprefix('module.'): value for key, value in content.get('state_dict', content).items()}
+    check_weights(model, weights, checkpoint, ('backbone.', 'neck.heads.'))
+    model.load_state_dict(weights, strict=False)  # what is no part of a representation may be missing
+    return model.eval()
+
+
+def view_size(model: nn.Module) -> int:
+    """The side of the square views that a model was trained on, which its view pipeline tells.
+
+    Raises:
+        ValueError: It has no such pipeline, or its views have no fixed size or are not square.
+    """
+    pipeline = getattr(model.data_preprocessor, 'pipeline', None)
+    sizes = {pipeline.view_size((canvas, canvas)) for canvas in (1000, 1001)} if pipeline else set()
+    sides = {side for size in sizes for side in size}
+    if len(sides) != 1:
+        got = sorted(sizes) if pipeline else 'no view pipeline in its data_preprocessor'
+        raise ValueError(
+            f'{type(model).__name__} does not tell the one size of its views ({got}): give the side in pixels that it '
+            f'was trained on, size=... or --size.'
+        )
+    return sides.pop()
+
+
+class Pictures(Dataset):
+    """Pictures as the evaluation configs read them: short side to 8/7 of the view's, and the middle square.
+
+    Args:
+        images: Paths, or (N, 3, H, W) uint8 RGB. A tensor whose H and W are the view's is taken as it is.
+        size: Side of the view in pixels.
+
+    Raises:
+        ValueError: There is no image, the tensor is none of these or the size is not positive; later, naming the
+            file, if a file cannot be decoded.
+    """
+
+    def __init__(self, images: Sequence[str | Path] | Tensor, size: int) -> None:
+        if size < 1:
+            raise ValueError(f'Got a view size of {size} pixels; it is at least 1.')
+        tensor = isinstance(images, Tensor)
+        if isinstance(images, Tensor) and (images.ndim != 4 or images.shape[1] != 3 or images.dtype != torch.uint8):
+            raise ValueError(
+                f'Got images {tuple(images.shape)} of {images.dtype}; a tensor is (N, 3, H, W), RGB of torch.uint8, '
+                f'not normalised.'
+            )
+        if not len(images):
+            raise ValueError('Got no images; give at least one.')
+        self.images = images
+        self.steps: list[Any] = [PackCanvas(())]
+        if not (tensor and images.shape[2:] == (size, size)):  # type: ignore[union-attr]
+            self.steps = [ResizeEdge(round(size * 8 / 7), edge='short'), CenterCrop(size), *self.steps]
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """``inputs`` (3, size, size) uint8 RGB, and the ``image_size`` of the original."""
+        img = self._read(index)
+        results: dict[str, Any] = {'img': img, 'ori_shape': img.shape[:2]}
+        for step in self.steps:
+            results = step(results)
+        return results
+
+    def _read(self, index: int) -> np.ndarray:
+        """(H, W, 3) uint8 BGR."""
+        image = self.images[index]
+        if isinstance(image, Tensor):
+            return np.ascontiguousarray(image.flip(0).permute(1, 2, 0).cpu().numpy())
+        img = decode(str(image))
+        if img is None:
+            raise ValueError(
+                f'{str(image)!r} ({os.path.getsize(image)} bytes) cannot be decoded as an image: repair it, or take '
+                f'it out of the folder or list.'
+            )
+        return img
+
+
+def list_images(folder: str | Path) -> list[str]:
+    """Paths of all images below a folder, sorted; see :class:`looc_mm.datasets.ImageFolder`.
+
+    Raises:
+        FileNotFoundError: No such folder, or no image in it.
+    """
+    try:
+        return [sample['img_path'] for sample in ImageFolder(str(folder), lazy_init=True).load_data_list()]
+    except FileNotFoundError as error:
+        problem = 'holds no images' if Path(folder).is_dir() else 'is no folder'
+        raise FileNotFoundError(
+            f'{str(folder)!r} {problem}; give a folder of images, of any depth. Some files: a list of their paths.'
+        ) from error
+
+
+def get_bank(
+    model: nn.Module,
+    images: Images,
+    size: int | None = None,
+    batch_size: int = 64,
+    device: torch.device | str | None = None,
+    workers: int = 0,
+    amp: bool = False,
+) -> FeatureBank:
+    """V and every space of pictures, in one pass; :func:`get_features` is a choice from it.
+
+    Args:
+        model: As :func:`load_model` gives it, or any of MMPreTrain's with a backbone.
+        images: A folder of any depth, a list of paths, or (N, 3, H, W) uint8 RGB; see :class:`Pictures`.
+        size: Side of the view in pixels; None for the size that the model was trained on.
+        batch_size: B.
+        device: Where the model is moved to and runs; None: where it is.
+        workers: Processes that decode.
+        amp: Whether the forward pass runs under autocast.
+
+    Returns:
+        On the CPU, in the order of the list or tensor; a folder's is :func:`list_images`.
+
+    Raises:
+        FileNotFoundError: A file or folder is missing.
+        ValueError: As :class:`Pictures` and :func:`view_size`.
+    """
+    if isinstance(images, str | Path):
+        images = list_images(images)
+    pictures = Pictures(images, view_size(model) if size is None else size)
+    if device is not None:
+        model.to(device)
+    # A batch is filled up to its size, which one picture need not pay for.
+    loader = DataLoader(
+        pictures, min(batch_size, len(pictures)), num_workers=workers, worker_init_fn=one_thread if workers else None
+    )
+    return extract_bank(model, loader, amp=amp)
+
+
+def get_features(
+    checkpoint_or_model: str | Path | nn.Module,
+    images: Images,
+    spaces: Sequence[str] | None = None,
+    batch_size: int = 64,
+    device: torch.device | str | None = None,
+    size: int | None = None,
+) -> Tensor:
+    """The frozen features of pictures, the numbers that tools/test.py probes.
+
+    Args:
+        checkpoint_or_model: A file for :func:`load_model`, or what it gave.
+        images: A folder of any depth, a list of paths, or (N, 3, H, W) uint8 RGB; see :class:`Pictures`.
+        spaces: None for V, in LooC++ all spaces; else names of spaces, which are concatenated in this order.
+        batch_size: B.
+        device: Where the model is moved to and runs. None: where it is; a checkpoint's on the GPU, if there is one.
+        size: Side of the view in pixels; None for the size that the model was trained on.
+
+    Returns:
+        (N, C) float32, on the CPU, without gradients.
+
+    Raises:
+        FileNotFoundError: A file or folder is missing.
+        ValueError: A space is unknown; as :func:`load_model` and :func:`get_bank`.
+    """
+    if isinstance(checkpoint_or_model, nn.Module):
+        model = checkpoint_or_model
+    else:
+        model = load_model(checkpoint_or_model)
+        device = device or default_device()
+    if spaces is not None:
+        check_spaces(spaces, getattr(model, 'spaces', ()))
+    return get_bank(model, images, size, batch_size, device).choose(spaces).x
+
+
+def default_device() -> str:
+    """The GPU, if there is one."""
+    return 'cuda' if torch.cuda.is_available() else 'cpu'
+
+
+def output_names(model: nn.Module, asked: Sequence[str] | None = None) -> list[str]:
+    """Names of the representations that were asked for.
+
+    Args:
+        model: With spaces or without.
+        asked: None for V; ['all'] for V and every space (of LooC++, whose V is its spaces, for these); else 'V' or
+            names of spaces.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    known = list(getattr(model, 'spaces', ()))
+    if asked is None:
+        return ['V']
+    if list(asked) == ['all']:
+        return known if is_split(model) else ['V', *known]
+    if isinstance(asked, str) or list(asked) != ['V']:
+        check_spaces(asked if isinstance(asked, str) else [name for name in asked if name != 'V'], known)
+    return list(dict.fromkeys(asked))
+
+
+def is_split(model: nn.Module) -> bool:
+    """Whether it is LooC++, where each space has a last stage of its own."""
+    return getattr(model, 'backbone_cfg', None) is not None
+
+
+def pick(parts: Mapping[str, Tensor], name: str) -> Tensor:
+    """One representation by its name; V of LooC++ is its spaces, concatenated."""
+    return choose(parts, None if name == 'V' else [name])
+
+
+def check_table(out: str | Path) -> None:
+    """Find out before the work whether :func:`write_features` can write a file.
+
+    Raises:
+        ValueError: Its name ends with neither .npz nor .parquet.
+        ImportError: pyarrow is needed and not installed.
+    """
+    suffix = Path(out).suffix
+    if suffix not in ('.npz', '.parquet'):
+        raise ValueError(f'Features go to a file *.npz or *.parquet, got {str(out)!r}.')
+    if suffix == '.parquet':
+        need('pyarrow.parquet', 'pyarrow')
+
+
+def write_features(out: str | Path, paths: Sequence[str], parts: Mapping[str, Tensor]) -> None:
+    """Write features with the names of their pictures; the file appears at once and whole.
+
+    Args:
+        out: ``.npz``: the arrays ``path`` (N,) and one (N, C) float32 of each representation's name. ``.parquet``:
+            columns of the same names, each cell a list of C float32.
+        paths: N of them.
+        parts: {name: (N, C)}.
+
+    Raises:
+        ValueError: As :func:`check_table`.
+        ImportError: As :func:`check_table`.
+    """
+    check_table(out)
+    arrays = {name: values.numpy() for name, values in parts.items()}
+    with whole(out) as part:
+        if Path(out).suffix == '.npz':
+            with part.open('wb') as file:
+                np.savez(file, path=np.array(paths), **arrays)  # type: ignore[arg-type]
+            return
+        pyarrow, parquet = need('pyarrow', 'pyarrow'), need('pyarrow.parquet', 'pyarrow')
+        columns = {
+            name: pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(values.reshape(-1)), values.shape[1])
+            for name, values in arrays.items()
+        }
+        parquet.write_table(pyarrow.table({'path': list(paths), **columns}), part)
+
+
+def need(module: str, packages: str) -> Any:
+    """Import what only some formats need.
+
+    Raises:
+        ImportError: With the command that installs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f'This format needs {module.split(".")[0]}: pip install {packages}') from error

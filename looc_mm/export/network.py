@@ -1,0 +1,278 @@
+"""Taking the network away: its backbone for torchvision and timm, all of it as ONNX.
+
+Shapes
+    B  images of one batch        C  width of a representation        h, w  a view
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from looc_mm.files import whole
+from looc_mm.models.representation import (
+    all_representations,
+    check_spaces,
+    frozen,
+    preprocess,
+    representation,
+)
+
+from .features import is_split, need, output_names, pick, view_size
+
+TOLERANCE = 1e-4  # largest absolute difference between a feature and the exported network's
+NAMES = ('torchvision', 'timm', 'mmpretrain')
+#: MMPreTrain's backbones whose layers are those of torchvision's (and timm's) network of this name.
+TWINS = {'ResNet': 'resnet{depth}', 'ResNeXt': 'resnext{depth}_{groups}x{width_per_group}d'}
+
+
+def export_state_dict(
+    model: nn.Module,
+    out: str | Path,
+    names: str = 'torchvision',
+    spaces: Sequence[str] | None = None,
+    size: int | None = None,
+) -> dict[str, Any]:
+    """Write the weights of the backbone, which gives V, under the names that another library loads.
+
+    Torchvision's network is built, loaded and compared on the way, so that one that would give other numbers (strides,
+    norms) is refused. timm's of the same name has the same layers.
+
+    Args:
+        model: As :func:`load_model` gives it.
+        out: ``.pth``, plain tensors that ``torch.load`` reads by its default, and ``<out>.json`` with what is returned;
+            or ``.safetensors``, with that as its metadata.
+        names: 'torchvision' (ResNet, ResNeXt), 'timm' (these, and MMPreTrain's TIMMBackbone), or 'mmpretrain', the
+            backbone's own.
+        spaces: For LooC++ the one space whose last stage becomes the backbone's; else None.
+        size: Side of the view in pixels; None for the size that the model was trained on.
+
+    Returns:
+        ``spaces`` and ``width`` of the representation, ``view_size``, ``mean`` and ``std`` of RGB in [0, 1],
+        ``architecture`` and ``names``, and, where two networks were compared, the largest ``difference``.
+
+    Raises:
+        ValueError: The backbone has no counterpart, or the names, spaces or file are not among the allowed.
+        ImportError: safetensors is needed and not installed.
+    """
+    if names not in NAMES:
+        raise ValueError(f'Got names={names!r}; allowed are {list(NAMES)}.')
+    suffix = Path(out).suffix
+    if suffix not in ('.pth', '.safetensors'):
+        raise ValueError(f'Weights go to a file *.pth or *.safetensors, got {str(out)!r}.')
+    safetensors = need('safetensors.torch', 'safetensors') if suffix == '.safetensors' else None
+    space = _branch(model, spaces)
+    backbone: Any = model.backbone
+    with frozen(model):
+        state = _backbone_state(model, space)
+        about = {**_about(model, ['V' if space is None else space], size), 'names': names}
+        about['architecture'] = type(backbone).__name__
+        if names == 'timm' and hasattr(backbone, 'timm_model'):
+            prefix = 'timm_model.'
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+            about['architecture'] = backbone.timm_model.pretrained_cfg.get('architecture', '')
+        elif names != 'mmpretrain':
+            about['architecture'], twin = _twin(model, state, names)
+            probe = _probe(model, about['view_size'], 2)
+            own = representation(model, probe, None if space is None else [space])
+            who = f'{about["architecture"]} of {names}'
+            remedy = 'Settings that weights do not show (style, strides, dilations, norm_cfg) may differ; take ONNX.'
+            about['difference'] = _check(own, twin.to(probe.device)(probe), who, remedy)
+    with whole(out) as part:
+        if safetensors is None:
+            torch.save(state, part)
+        else:
+            part.write_bytes(safetensors.save(state, {'format': 'pt', **_texts(about)}))
+    if safetensors is None:
+        with whole(f'{out}.json') as part:
+            part.write_text(json.dumps(about, indent=2) + '\n')
+    return about
+
+
+def export_onnx(
+    model: nn.Module, out: str | Path, spaces: Sequence[str] | None = None, size: int | None = None
+) -> dict[str, Any]:
+    """Write the network as ONNX: images to V, or to any choice of spaces with their heads or LooC++'s branches.
+
+    The input ``images`` is (B, 3, h, w) float32, RGB in [0, 1] normalised by ``mean`` and ``std``, for any B. There is
+    an output for each name. The file takes its place only after ONNX Runtime gave PyTorch's numbers on it.
+
+    Args:
+        model: As :func:`load_model` gives it.
+        out: ``.onnx``.
+        spaces: As for :func:`output_names`.
+        size: h = w in pixels; None for the size that the model was trained on.
+
+    Returns:
+        The file's metadata, there as JSON: ``spaces``, ``width``, ``view_size``, ``mean``, ``std``; and the largest
+        ``difference`` to PyTorch.
+
+    Raises:
+        ValueError: A space is unknown, the file is no ``.onnx``, or its numbers differ by more than 1e-4.
+        ImportError: onnx, onnxscript or onnxruntime is not installed.
+    """
+    if Path(out).suffix != '.onnx':
+        raise ValueError(f'An ONNX network goes to a file *.onnx, got {str(out)!r}.')
+    onnx, onnxruntime, _ = (need(name, 'onnx onnxscript onnxruntime') for name in ('onnx', 'onnxruntime', 'onnxscript'))
+    names = output_names(model, spaces)
+    with frozen(model):
+        about = _about(model, names, size)
+        outputs = _Outputs(model, names).eval()
+        program = torch.onnx.export(
+            outputs,
+            (_probe(model, about['view_size'], 2),),
+            input_names=['images'],
+            output_names=names,
+            dynamic_shapes={'images': {0: torch.export.Dim('batch')}},
+            dynamo=True,
+            verbose=False,
+        )
+        assert program is not None
+        proto = program.model_proto
+        for node in proto.graph.node:
+            del node.metadata_props[:]  # where PyTorch's source lay on this machine
+        onnx.helper.set_model_props(proto, _texts(about))
+        session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=['CPUExecutionProvider'])
+        differences = []
+        for batch in (1, 5):  # neither is the number of images that it was traced with
+            probe = _probe(model, about['view_size'], batch)
+            given = session.run(names, {'images': probe.cpu().numpy()})
+            for name, own, other in zip(names, outputs(probe), given, strict=True):
+                remedy = 'PyTorch does not translate this backbone faithfully: take get_features or a state dict.'
+                differences.append(_check(own, torch.from_numpy(other), f'{name} in ONNX Runtime', remedy))
+    with whole(out) as part:
+        onnx.save(proto, part)
+    return {**about, 'difference': max(differences)}
+
+
+class _Outputs(nn.Module):
+    """(B, 3, h, w) normalised images to a tuple of representations."""
+
+    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.model = model
+        self.names = tuple(names)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        if self.names == ('V',):
+            return (representation(self.model, images),)  # without heads
+        parts = all_representations(self.model, images)
+        return tuple(pick(parts, name) for name in self.names)
+
+
+def _branch(model: nn.Module, spaces: Sequence[str] | None) -> str | None:
+    """The space whose last stage makes LooC++'s backbone whole; None for LooC."""
+    asked = None if spaces is None or list(spaces) == ['V'] else list(spaces)
+    known = list(getattr(model, 'spaces', ()))
+    if is_split(model):
+        if asked is None or len(asked) != 1:
+            raise ValueError(
+                f'In LooC++ each space has a last stage of its own, and a backbone has one: name the space whose it is '
+                f'to have, one of {known}; got {asked}. All of them together go to ONNX.'
+            )
+        check_spaces(asked, known)
+        return asked[0]
+    if asked is not None:
+        raise ValueError(
+            f'Got the spaces {asked}; weights under the names of torchvision, timm and MMPreTrain are those of the '
+            f'backbone, V alone. Leave the spaces out, or export to ONNX, where the heads are included.'
+        )
+    return None
+
+
+def _backbone_state(model: nn.Module, space: str | None) -> dict[str, Tensor]:
+    """Plain copies of the backbone's weights, with LooC++'s last stage where a ResNet has it."""
+    backbone: Any = model.backbone
+    state = dict(backbone.state_dict())
+    if space is not None:
+        stage = f'layer{len(backbone.res_layers) + 1}'
+        weights = model.neck.heads[space].last_stage.state_dict()  # type: ignore[union-attr, index, operator]
+        state.update({f'{stage}.{key}': value for key, value in weights.items()})
+    return {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
+
+
+def _twin(model: nn.Module, state: Mapping[str, Tensor], names: str) -> tuple[str, nn.Module]:
+    """Torchvision's network with these weights, and its name; timm's is the same.
+
+    Raises:
+        ValueError: There is none.
+    """
+    backbone: Any = model.backbone
+    kind = type(backbone).__name__
+    name = TWINS[kind].format(**vars(backbone)) if kind in TWINS else ''
+    allowed = [
+        each for each in torchvision.models.list_models(torchvision.models) if each.startswith(('resnet', 'resnext'))
+    ]
+    others = "the backbone's own names (--format safetensors) or ONNX (--format onnx)"
+    if name not in allowed:
+        more = ', and TIMMBackbone' if names == 'timm' else ''
+        raise ValueError(
+            f'{names} has no counterpart of the backbone {kind}{f" ({name})" if name else ""}. Allowed: ResNet and '
+            f'ResNeXt of MMPreTrain that are one of {", ".join(allowed)}{more}. Take {others}.'
+        )
+    network = torchvision.models.get_model(name, weights=None)
+    network.fc = nn.Identity()
+    needed = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    given = {key: tuple(value.shape) for key, value in state.items()}
+    if wrong := [key for key in {**needed, **given} if needed.get(key) != given.get(key)]:
+        key = wrong[0]
+        raise ValueError(
+            f"The backbone's layers are not those of {name}: {key} is {given.get(key, 'not there')} in the backbone "
+            f'and {needed.get(key, "not there")} in {name}. Allowed are ResNet and ResNeXt with the standard stem, '
+            f'stages and widths; take {others}.'
+        )
+    network.load_state_dict(state)
+    return name, network.eval()
+
+
+def _about(model: nn.Module, names: Sequence[str], size: int | None) -> dict[str, Any]:
+    """What whoever gets the file has to know."""
+    side = view_size(model) if size is None else size
+    grey = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, side, side)
+    # Read off what it does: preprocessors keep mean and deviation in units and places of their own.
+    black, white = _normalise(model, grey)[:, :, 0, 0].double()
+    std = 1 / (white - black)
+    mean = -black * std
+    outputs = _Outputs(model, names).eval()(_probe(model, side, 1))
+    return {
+        'spaces': list(names),
+        'width': [output.shape[1] for output in outputs],
+        'view_size': side,
+        'mean': [round(value, 6) for value in mean.tolist()],
+        'std': [round(value, 6) for value in std.tolist()],
+    }
+
+
+def _normalise(model: nn.Module, images: Tensor) -> Tensor:
+    """(B, 3, h, w) uint8 RGB as the model takes it."""
+    return preprocess(model, {'inputs': images.contiguous()})
+
+
+def _probe(model: nn.Module, size: int, batch: int) -> Tensor:
+    """Random pictures, (batch, 3, size, size), normalised."""
+    noise = torch.randint(256, (batch, 3, size, size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    return _normalise(model, noise)
+
+
+def _check(own: Tensor, other: Tensor, who: str, remedy: str) -> float:
+    """The largest difference of two results.
+
+    Raises:
+        ValueError: It is larger than the tolerance, or no number.
+    """
+    difference = float((own.float().cpu() - other.float().cpu()).abs().max())
+    if not difference <= TOLERANCE:
+        raise ValueError(
+            f'{who} gives other numbers than the model, by {difference:.2e} where {TOLERANCE:.0e} is allowed: nothing '
+            f'was written. {remedy}'
+        )
+    return difference
+
+
+def _texts(about: Mapping[str, Any]) -> dict[str, str]:
+    """JSON of each entry."""
+    return {key: json.dumps(value) for key, value in about.items()}
