@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import cv2
 import torch
 from tqdm import tqdm
 
@@ -32,8 +33,13 @@ def arguments(description: str) -> argparse.ArgumentParser:
 def machine(*packages: str) -> str:
     """The device, and the versions of torch and of other packages."""
     name = torch.cuda.get_device_name() if DEVICE.type == 'cuda' else _cpu()
-    versions = ' '.join(f'{package} {version(package)}' for package in ('torch', *packages))
+    versions = ' '.join(f'{package} {_version(package)}' for package in ('torch', *packages))
     return f'{name}, {torch.get_num_threads()} threads, Python {platform.python_version()}, {versions}'
+
+
+def _version(package: str) -> str:
+    """The version of an installed package; OpenCV has several packages with one module."""
+    return cv2.__version__ if package == 'opencv-python' else version(package)
 
 
 def _cpu() -> str:
