@@ -1,13 +1,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
+OUT ?= work_dirs/gpu
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 
-.PHONY: help demo test check
+.PHONY: help demo test check gpu
 
 help:
 	@echo 'make demo   install into .venv and run tools/demo.py'
 	@echo 'make test   install into .venv and run every test'
 	@echo 'make check  format, lint, types and the fast tests'
+	@echo 'make gpu    measure on a GPU: DATA=folder of imagenette112.zip and flowers5_112.zip, OUT=folder of results'
 	@echo 'PYTHON=python3.12 chooses the interpreter that .venv is made with'
 
 demo: .venv/installed
@@ -21,6 +23,15 @@ check: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(PYTEST) -m 'not slow'
+
+# A PYTHON of the command line has the run-time packages and is used as it is.
+ifeq ($(origin PYTHON),command line)
+gpu:
+	PYTHONPATH=. $(PYTHON) benchmarks/gpu.py all --out $(OUT) $(if $(DATA),--data $(DATA))
+else
+gpu: .venv/installed
+	$(BIN)/python benchmarks/gpu.py all --out $(OUT) $(if $(DATA),--data $(DATA))
+endif
 
 $(BIN)/pip:
 	@echo 'Making .venv with $(PYTHON)'

@@ -1,0 +1,84 @@
+"""LooC, its control and MoCo v2 on photographs: trained side by side by ``tools/suite.py``, then evaluated.
+
+The configs are in ``benchmarks/imagenette``. A pilot of two epochs, of all networks at once, gives the time of an
+epoch; the networks then get as many epochs as fit, the same number each.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+from recipes import photographs
+
+from .job import ROOT, Job
+from .suite import suite
+
+CONFIGS = ('moco', 'moco_rotation', 'control', 'looc')
+EVALUATIONS = {  # name: dataset, shipped config
+    'linear_imagenette': ('imagenette', 'linear_eval/imagenette.py'),
+    'rotation_imagenette': ('imagenette', 'rotation/imagenette.py'),
+    'linear_flowers5': ('flowers5', 'linear_eval/flowers5.py'),
+}
+EVALUATING = 100  # seconds that starting and evaluating take, beside the epochs
+
+
+def run(job: Job) -> None:
+    """Keep a record of each network.
+
+    Raises:
+        RuntimeError: If there is no data.
+    """
+    folders = {name: made(job, name) if job.dry else job.folder_of(name) for name in ('imagenette', 'flowers5')}
+    if missing := [name for name, folder in folders.items() if folder is None]:
+        raise RuntimeError(f'--data has neither a folder nor a zip of {missing}')
+    configs = [ROOT / f'benchmarks/imagenette/{name}.py' for name in (CONFIGS[-1:] if job.dry else CONFIGS)]
+    evaluations = [evaluation(job, name, folders[dataset]) for name, (dataset, _) in EVALUATIONS.items()]
+    workers = 1 if job.dry else 3
+    options = [f'train_dataloader.dataset.data_root={folders["imagenette"]}', f'train_dataloader.num_workers={workers}']
+    together = ['--seeds', 0, '--jobs', len(configs), '--work-dir', job.scratch / 'runs']
+    if job.dry:
+        options += ['train_dataloader.batch_size=8', 'model.neck.queue_len=8', 'model.backbone.base_channels=16']
+        options += ['model.backbone.stem_channels=16', 'model.neck.in_channels=128']
+        evaluations = evaluations[:1]
+    epochs = 1 if job.dry else job.once('epochs', lambda: fitting(job, configs, [*together, '--cfg-options', *options]))
+    evaluate = ['--evaluate', *evaluations, '--epochs', epochs]
+    suite(job, [*configs, *together, *evaluate, '--cfg-options', *options])
+
+
+def fitting(job: Job, configs: list[Path], options: list[Any]) -> int:
+    """Epochs that fit into the time that is left, by a pilot with its own work dir."""
+    pilot = job.scratch / 'pilot'
+    words = [str(word) for word in options]
+    words[words.index('--work-dir') + 1] = str(pilot)
+    job.python('tools/suite.py', *configs, '--epochs', 2, '--records', pilot / 'records', *words)
+    logs = [file.read_text().splitlines() for file in pilot.rglob('scalars.json')]
+    times = [[json.loads(line) for line in log] for log in logs]
+    slowest = max(steps[-1]['time'] * (steps[-1]['step'] / steps[-1]['epoch']) for steps in times)
+    print(f'an epoch takes {slowest:.2f} s, {job.left():.0f} s are left')
+    return max(1, int((job.left() - EVALUATING) / slowest))
+
+
+def evaluation(job: Job, name: str, folder: Path | None) -> Path:
+    """A config of the shipped protocol on pictures of 112 pixels as they are."""
+    side = 32 if job.dry else 112
+    steps = [dict(type='LoadImageFromFile'), dict(type='ResizeEdge', scale=side, edge='short')]
+    steps += [dict(type='CenterCrop', crop_size=side), dict(type='PackCanvas', label_keys=('gt_label',))]
+    test, train = (dict(dataset=dict(data_root=f'{folder}/{split}', pipeline=steps)) for split in ('val', 'train'))
+    file = job.scratch / f'{name}.py'
+    file.write_text(
+        f'_base_ = {str(ROOT / "configs" / EVALUATIONS[name][1])!r}\n'
+        f'test_dataloader = {test!r}\ntest_cfg = dict(train_dataloader={train!r})\n'
+    )
+    return file
+
+
+def made(job: Job, name: str) -> Path:
+    """A dataset of two classes in the datasets' layout, to try the code."""
+    folder = job.scratch / name
+    for split in ('train', 'val'):
+        for label in ('a', 'b'):
+            (folder / split / label).mkdir(parents=True, exist_ok=True)
+            for index, picture in enumerate(photographs(8, 48, 48)):
+                cv2.imwrite(str(folder / split / label / f'{index}.jpg'), picture)
+    return folder
