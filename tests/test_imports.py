@@ -9,6 +9,7 @@ ROOT = Path(looc_mm.__file__).parent
 ORDER = [
     'version',
     'files',
+    'machine',
     'registry',
     'randomness',
     'augmentations',
