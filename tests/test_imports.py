@@ -26,6 +26,7 @@ ORDER = [
     'export',
     'visualization',
     'paper_tables',
+    'suite',
 ]
 
 
