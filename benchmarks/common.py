@@ -98,19 +98,23 @@ def report(about: str, rows: Sequence[Mapping[str, Any]], ratios: Mapping[str, f
         file: Where the JSON goes, if anywhere.
     """
     print(about, end='\n\n')
-    columns = list(rows[0])
-    print('| ' + ' | '.join(columns) + ' |')
-    print('|' + '---|' * len(columns))
-    for row in rows:
-        print('| ' + ' | '.join(_text(row[column]) for column in columns) + ' |')
-    print()
+    print(table(rows), end='\n\n')
     for name, value in ratios.items():
         print(f'{name}: {value:.2f}')
     if file:
         file.write_text(json.dumps({'about': about, 'rows': list(rows), 'ratios': dict(ratios)}, indent=1) + '\n')
 
 
-def _text(value: Any) -> str:
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as a Markdown table; what a row lacks is left empty."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    lines = ['| ' + ' | '.join(columns) + ' |', '|' + '---|' * len(columns)]
+    lines += ['| ' + ' | '.join(text(row.get(column, '')) for column in columns) + ' |' for row in rows]
+    return '\n'.join(lines)
+
+
+def text(value: Any) -> str:
+    """A table's cell: three digits of a number."""
     if isinstance(value, float):
         return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
     return str(value)

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from looc_mm.datasets.shards import read_canvases
-from looc_mm.engine.launch import check_schedule
+from looc_mm.engine.launch import shorten_schedule
 from looc_mm.plugins import load_files
 from looc_mm.registry import DATASETS, MODELS, PROTOCOLS
 
@@ -46,7 +46,7 @@ def _check_pretraining(path: str, config: Config, changes: Changes, pictures: di
         model = _attempt(f'The model of {path}', MODELS.build, copy.deepcopy(config.model))
         data = None
         if config.train_cfg.get('max_epochs') != 0:
-            _attempt(f'The schedule of {path}', check_schedule, config)
+            _attempt(f'The schedule of {path}', shorten_schedule, copy.deepcopy(config))
             data = _attempt(f'The training data of {path}', _training_data, config, changes.canvases, pictures)
     spaces = list(getattr(model, 'spaces', []))
     pipeline = (config.model.get('data_preprocessor') or {}).get('pipeline') or {}
