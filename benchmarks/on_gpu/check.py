@@ -71,7 +71,7 @@ def row(name: str, check: Callable[[], Found]) -> dict[str, Any]:
         found, allowed, note = check()
     except Exception as error:
         traceback.print_exc()
-        return {'check': name, 'passed': False, 'note': f'{type(error).__name__}: {error}'[:600]}
+        return {'check': name, 'passed': False, 'note': ' '.join(f'{type(error).__name__}: {error}'.split())[-300:]}
     return {'check': name, 'passed': found <= allowed, 'found': found, 'allowed': allowed, 'note': note}
 
 
