@@ -26,7 +26,7 @@ def check(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
         ``data`` with ``type`` and ``pictures``; ``data`` is None for random weights.
 
     Raises:
-        ValueError: One of them cannot be built, or the training is too short for its schedule.
+        ValueError: One of them cannot be built, or a training is too short for a schedule that cannot be shortened.
     """
     if not runs:
         return {}

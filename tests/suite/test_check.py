@@ -48,7 +48,10 @@ def test_random_weights_need_no_data():
         ({'options': {'model.data_preprocessor.pipeline.leave_one_out': ['texture']}}, "The model of .*'texture'"),
         ({'options': {'train_dataloader.dataset.pipeline.0.type': 'None'}}, 'The training data of .*looc_factors'),
         ({'canvases': 'nowhere'}, 'The training data of .*nowhere'),
-        ({'epochs': 1}, 'The schedule of .*train for 2 epochs at least'),
+        (
+            {'epochs': 1, 'options': {'param_scheduler.1.convert_to_iter_based': False}},
+            'The schedule of .*for 2 epochs',
+        ),
         ({'evaluate_options': {'test_cfg.protocols.0.type': 'None'}}, 'A protocol of configs/linear_eval/factors.py'),
         ({'evaluate_options': {'test_dataloader.dataset.type': 'ImageFolder'}}, 'The data of configs/linear_eval/fac'),
     ],
