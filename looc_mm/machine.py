@@ -34,10 +34,8 @@ def versions() -> dict[str, str]:
 def threads(jobs: int) -> int:
     """Threads of PyTorch in each of several processes side by side.
 
-    On a CPU the cores are divided among them, at least one for each. An ``OMP_NUM_THREADS`` below that is kept.
+    The cores are divided among them, at least one for each. An ``OMP_NUM_THREADS`` below that is kept.
     """
-    if not on_cpu():
-        return torch.get_num_threads()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     share = max(1, cores // jobs)
     wanted = os.environ.get('OMP_NUM_THREADS', '')

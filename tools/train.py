@@ -8,7 +8,7 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from looc_mm.datasets.shards import read_canvases
-from looc_mm.engine.launch import LAUNCHERS, check_batches, setup_launch, shorten_schedule
+from looc_mm.engine.launch import LAUNCHERS, check_batches, setup_launch, shorten_schedule, spare_threads
 from looc_mm.plugins import PLUGIN_HELP, load_files
 
 
@@ -77,6 +77,7 @@ def main() -> None:
     cfg = build_config(args)
     shortened = shorten_schedule(cfg)
     setup_launch(cfg, args.launcher)
+    spare_threads()
     runner = Runner.from_cfg(cfg)
     if shortened:
         runner.logger.warning(shortened)

@@ -15,11 +15,7 @@ from .job import ROOT, Job
 from .suite import suite
 
 CONFIGS = ('moco', 'moco_rotation', 'control', 'looc')
-EVALUATIONS = {  # name: dataset, shipped config
-    'linear_imagenette': ('imagenette', 'linear_eval/imagenette.py'),
-    'rotation_imagenette': ('imagenette', 'rotation/imagenette.py'),
-    'linear_flowers5': ('flowers5', 'linear_eval/flowers5.py'),
-}
+PROTOCOLS = {'imagenette': ['LinearProbe', 'RotationProbe'], 'flowers5': ['LinearProbe']}
 EVALUATING = 100  # seconds that starting and evaluating take, beside the epochs
 
 
@@ -33,7 +29,7 @@ def run(job: Job) -> None:
     if missing := [name for name, folder in folders.items() if folder is None]:
         raise RuntimeError(f'--data has neither a folder nor a zip of {missing}')
     configs = [ROOT / f'benchmarks/imagenette/{name}.py' for name in (CONFIGS[-1:] if job.dry else CONFIGS)]
-    evaluations = [evaluation(job, name, folders[dataset]) for name, (dataset, _) in EVALUATIONS.items()]
+    evaluations = [evaluation(job, dataset, folder) for dataset, folder in folders.items()]
     batch, workers = (8, 1) if job.dry else (64, 3)
     options = [
         f'train_dataloader.dataset.data_root={folders["imagenette"]}',
@@ -70,16 +66,16 @@ def fitting(job: Job, configs: list[Path], options: list[str], steps: int) -> in
     return max(1, int((job.left() - EVALUATING) / slowest))
 
 
-def evaluation(job: Job, name: str, folder: Path | None) -> Path:
-    """A config of the shipped protocol on pictures of 112 pixels as they are."""
+def evaluation(job: Job, dataset: str, folder: Path | None) -> Path:
+    """A config of the protocols on pictures of 112 pixels as they are."""
     side = 32 if job.dry else 112
     steps = [dict(type='LoadImageFromFile'), dict(type='ResizeEdge', scale=side, edge='short')]
     steps += [dict(type='CenterCrop', crop_size=side), dict(type='PackCanvas', label_keys=('gt_label',))]
     test, train = (dict(dataset=dict(data_root=f'{folder}/{split}', pipeline=steps)) for split in ('val', 'train'))
-    file = job.scratch / f'{name}.py'
+    file = job.scratch / f'{dataset}_112.py'
     file.write_text(
-        f'_base_ = {str(ROOT / "configs" / EVALUATIONS[name][1])!r}\n'
-        f'test_dataloader = {test!r}\ntest_cfg = dict(train_dataloader={train!r})\n'
+        f'_base_ = {str(ROOT / f"configs/linear_eval/{dataset}.py")!r}\ntest_dataloader = {test!r}\n'
+        f'test_cfg = {dict(train_dataloader=train, protocols=[dict(type=each) for each in PROTOCOLS[dataset]])!r}\n'
     )
     return file
 

@@ -62,6 +62,15 @@ def setup_launch(cfg: Config, launcher: str) -> None:
     cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {})
 
 
+def spare_threads() -> None:
+    """Beside a GPU, keep this process to one thread of PyTorch unless ``OMP_NUM_THREADS`` is set; torchrun does so too.
+
+    The host draws view tables and launches kernels. More threads gain nothing there and take cores from the workers.
+    """
+    if torch.cuda.is_available() and 'OMP_NUM_THREADS' not in os.environ:
+        torch.set_num_threads(1)
+
+
 def keep_freed_memory() -> None:
     """Have glibc keep freed memory for the next tensors; does nothing with another C library.
 

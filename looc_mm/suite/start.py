@@ -41,7 +41,7 @@ def run_plan(
         return COMPLETE
 
     # PyTorch and MMPreTrain take ten seconds to import: only when there is something to do.
-    from looc_mm.machine import device_name, on_cpu, threads, versions
+    from looc_mm.machine import device_name, threads, versions
 
     from .check import check
 
@@ -51,7 +51,7 @@ def run_plan(
         tools=tools,
         work_dir=work_dir,
         records=records,
-        environment={'OMP_NUM_THREADS': str(count)} if on_cpu() else {},
+        environment={'OMP_NUM_THREADS': str(count)},
         about={'device': device_name(), 'threads': count, 'jobs': jobs, 'versions': versions()},
         configs=configs,
     )

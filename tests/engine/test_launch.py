@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 
 from looc_mm.engine import setup_launch, shorten_schedule
+from looc_mm.engine.launch import spare_threads
 
 REPO = Path(__file__).parents[2]
 
@@ -94,6 +95,19 @@ def test_a_schedule_that_is_short_enough_stays():
     assert shorten_schedule(Config(dict(param_scheduler=schedulers, train_cfg=dict(max_iters=50)))) is None
     with pytest.raises(ValueError, match=r'begins at epoch 1. Train for 2 epochs at least'):
         shorten_schedule(Config(dict(param_scheduler=schedulers, train_cfg=dict(max_epochs=1))))
+
+
+def test_one_thread_beside_a_gpu_unless_the_user_says_otherwise(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch, 'set_num_threads', chosen.append)
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    for gpu, expected in ((False, []), (True, [1])):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda gpu=gpu: gpu)
+        spare_threads()
+        assert chosen == expected
+    monkeypatch.setenv('OMP_NUM_THREADS', '4')
+    spare_threads()
+    assert chosen == [1]
 
 
 HELD = """
