@@ -12,7 +12,8 @@ Parts, in this order:
     speed        views, loader, step with its phases, memory
     train        from JPEG files, beside MMPreTrain's MoCo v2
     imagenette   four networks on photographs, trained side by side and evaluated
-    suite        any configs and seeds, for --minutes (not among "all")
+    compile      the step with compiled encoders
+    suite        any configs and seeds; not among "all"
 
 The folder of --out gets results.json, log.txt, report.md and phases.png. A part that is done in it is skipped, so a
 folder that is copied back goes on. --data holds the folders imagenette and flowers5, or imagenette112.zip and
@@ -29,8 +30,8 @@ from pathlib import Path
 from common import DEVICE
 from on_gpu.job import Job, call, read_results
 
-MINUTES = {'check': 3.0, 'ceilings': 1.0, 'speed': 5.0, 'train': 4.0, 'imagenette': 8.0}
-PARTS = (*MINUTES, 'suite')
+MINUTES = {'check': 3.0, 'ceilings': 1.0, 'speed': 4.0, 'train': 3.0, 'imagenette': 8.0, 'compile': 3.0, 'suite': 8.0}
+ALL = [part for part in MINUTES if part != 'suite']
 SCRATCH = Path('work_dirs/gpu_scratch')  # where an interrupted part goes on
 DOCS = Path(__file__).parents[1] / 'docs/performance.md'
 
@@ -39,19 +40,19 @@ def parse_args(words: list[str]) -> argparse.Namespace:
     """The options; what comes after ``--`` is tools/suite.py's."""
     mine, further = (words[: words.index('--')], words[words.index('--') + 1 :]) if '--' in words else (words, [])
     parser = argparse.ArgumentParser(description=str(__doc__).split('\n\n')[0])
-    parser.add_argument('parts', nargs='+', metavar='PART', help=f'all, {", ".join(PARTS)}; or: report DIR')
+    parser.add_argument('parts', nargs='+', metavar='PART', help=f'all, {", ".join(MINUTES)}; or: report DIR')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/gpu'), help='default: %(default)s')
     parser.add_argument('--data', type=Path, help='folder of imagenette and flowers5, or of their zips')
-    parser.add_argument('--minutes', type=float, default=8, help='of the part suite (8)')
+    parser.add_argument('--minutes', type=float, help=f'that a part may take; by default {MINUTES}')
     parser.add_argument('--dry-run', action='store_true', help='a tiny size, on whatever device')
     parser.add_argument('--docs', type=Path, default=DOCS, help='of report: the file that gets the tables')
     parser.add_argument('--child', metavar='SCRATCH', type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args(mine)
     args.further = further
-    args.parts = [*MINUTES] if args.parts == ['all'] else args.parts
-    unknown = [part for part in args.parts if part not in PARTS]
+    args.parts = ALL if args.parts == ['all'] else args.parts
+    unknown = [part for part in args.parts if part not in MINUTES]
     if unknown and args.parts[0] != 'report':
-        parser.error(f'unknown parts {unknown}; there are: all, {", ".join(PARTS)}, report DIR')
+        parser.error(f'unknown parts {unknown}; there are: all, {", ".join(MINUTES)}, report DIR')
     if ('suite' in args.parts) != bool(further):
         parser.error('the part suite is given its configs behind --: suite -- CONFIG... --seeds 0 --evaluate CONFIG...')
     if DEVICE.type != 'cuda' and not args.dry_run and args.parts[0] != 'report':
@@ -67,9 +68,8 @@ def main() -> None:
         return
     args.out.mkdir(parents=True, exist_ok=True)
     if args.child:
-        minutes = MINUTES | {'suite': args.minutes}
         (part,) = args.parts
-        seconds = 60 * minutes[part]
+        seconds = 60 * (args.minutes or MINUTES[part])
         job = Job(
             part, args.out.resolve(), args.child, args.data and args.data.resolve(), args.dry_run, seconds, args.further
         )
@@ -94,8 +94,9 @@ def run_part(part: str, args: argparse.Namespace) -> bool:
         print(f'{part}: skipped, it needs --data')
         return True
     begin, further = time.monotonic(), ['--', *args.further] if part == 'suite' else []
-    print(f'{part}: at most {MINUTES.get(part, args.minutes):g} minutes', flush=True)
-    options = [part, '--out', str(args.out), '--minutes', str(args.minutes), *(['--dry-run'] * args.dry_run)]
+    minutes = args.minutes or MINUTES[part]
+    print(f'{part}: at most {minutes:g} minutes', flush=True)
+    options = [part, '--out', str(args.out), '--minutes', str(minutes), *(['--dry-run'] * args.dry_run)]
     options += ['--data', str(args.data)] * (args.data is not None)
     scratch = SCRATCH / part
     command = [sys.executable, '-u', __file__, *options, '--child', str(scratch.resolve()), *further]
@@ -103,7 +104,7 @@ def run_part(part: str, args: argparse.Namespace) -> bool:
     with (args.out / 'log.txt').open('a') as log:
         print(f'=== {part}', file=log, flush=True)
         try:
-            call(command, 60 * MINUTES.get(part, args.minutes) + 15, log=log)
+            call(command, 60 * minutes + 15, log=log)
         except RuntimeError as error:
             print(f'{part}: FAILED after {time.monotonic() - begin:.0f} s, {error}', flush=True)
             return False

@@ -54,9 +54,10 @@ def sections(results: Mapping[str, Any]) -> Iterable[str]:
     if 'step' in speed:
         yield '**Step.** ' + speed['step']['about'].split(':')[0] + ', views ready where nothing else is said.'
         yield table(speed['step']['rows'])
-    if 'compiled' in speed:
+    if 'step' in results.get('compile', {}):
         yield 'The encoders compiled (`model.compile=True`), timed in a run of its own:'
-        yield table([{k: row[k] for k in ('case', 'ms a step', 'images/s')} for row in speed['compiled']['rows']])
+        rows = results['compile']['step']['rows']
+        yield table([{k: row[k] for k in ('case', 'ms a step', 'images/s', 'peak MiB')} for row in rows])
     if 'phases' in speed:
         names = [*PHASES, 'copy, beside the step']
         yield '**Phases of a step** with its views, milliseconds:'

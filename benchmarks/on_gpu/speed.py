@@ -40,19 +40,13 @@ def run(job: Job) -> None:
     args = settings(job)
     init_default_scope('looc_mm')
     torch.backends.cudnn.benchmark = True
-    size = ['--depth', args.depth, '--size', args.size, '--batch', args.batch]
-    quick = ['--quick'] * job.dry
-    rounds = ['--rounds', 1 if job.dry else 8]
     plain = "LooC.*|MMPreTrain's.*" if not job.dry else r'LooC\(1\)'
     job.once('views', lambda: views(args))
     job.once('phases', lambda: {f'n = {n}': phases(args, n) for n in range(2 if job.dry else 4)})
     job.once('flops', lambda: flops(args))
-    job.once('step', lambda: job.benchmark('step', *size, *rounds, *quick, '--only', plain))
+    job.once('step', lambda: job.benchmark('step', *step_options(job, args), '--only', plain))
     job.once('loader', lambda: loader(args))
     job.once('worker', lambda: job.benchmark('loader', '--quick'))
-    if not job.dry:  # last: compiling takes the longest, and what there is by then is kept
-        compiled = [*size, *rounds, '--no-views', '--only', r'.*compiled|LooC\(2\)', '--compile']
-        job.once('compiled', lambda: job.benchmark('step', *compiled))
 
 
 def settings(job: Job) -> Namespace:
@@ -60,6 +54,12 @@ def settings(job: Job) -> Namespace:
     if job.dry:
         return Namespace(depth=18, size=32, batch=4, bf16=True, workers=1, rounds=1, steps=2)
     return Namespace(depth=50, size=224, batch=256, bf16=True, workers=15, rounds=5, steps=60)
+
+
+def step_options(job: Job, args: Namespace) -> list[object]:
+    """The command line of ``benchmarks/step.py``."""
+    size = ['--depth', args.depth, '--size', args.size, '--batch', args.batch]
+    return [*size, '--rounds', 1 if job.dry else 8, *(['--quick'] * job.dry)]
 
 
 def views(args: Namespace) -> list[dict[str, Any]]:

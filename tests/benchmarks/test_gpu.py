@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import BENCHMARKS
 
-PARTS = ['check', 'ceilings', 'speed', 'train', 'imagenette']
+PARTS = ['check', 'ceilings', 'speed', 'train', 'imagenette', 'compile']
 CHECKS = [
     'views',
     'augmentations',
