@@ -60,7 +60,7 @@ def sections(results: Mapping[str, Any]) -> Iterable[str]:
         yield table([{k: row[k] for k in ('case', 'ms a step', 'images/s', 'peak MiB')} for row in rows])
     if 'phases' in speed:
         names = [*PHASES, 'copy, beside the step']
-        yield '**Phases of a step** with its views, milliseconds; with n = 1 rotation has a space, then texture, then color:'
+        yield '**Phases of a step** with its views, milliseconds. Spaces: rotation, then texture, then color.'
         yield table(
             [{'LooC': n, 'whole': row['ms'], **{k: row[k] for k in names}} for n, row in speed['phases'].items()]
         )
