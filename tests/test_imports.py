@@ -20,6 +20,7 @@ ORDER = [
     'corruptions',
     'stylization',
     'models',
+    'checkpoint',
     'engine',
     'evaluation',
     'export',

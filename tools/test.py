@@ -5,18 +5,15 @@ python tools/test.py configs/linear_eval/imagenette.py configs/looc/looc_r18_ima
 """
 
 import argparse
-import os
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from mmengine.utils import import_modules_from_strings
 
+from looc_mm.checkpoint import Checkpoint, load_weights, read_checkpoint
 from looc_mm.engine.launch import LAUNCHERS, setup_launch
-from looc_mm.evaluation.checkpoint import check_weights, read_checkpoint, read_training_config
 from looc_mm.plugins import PLUGIN_HELP, load_files
 
 
@@ -51,19 +48,17 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def build_config(args: argparse.Namespace, checkpoint: dict[str, Any] | None) -> Config:
+def build_config(args: argparse.Namespace, checkpoint: Checkpoint | None) -> Config:
     cfg = Config.fromfile(args.config)
     if 'model' not in cfg:
-        if checkpoint is None:
-            pretraining = Config.fromfile(args.checkpoint)
-            if 'model' not in pretraining:
-                raise ValueError(f'{args.checkpoint} has no `model`: give a checkpoint or a pretraining config.')
+        if checkpoint is not None:
+            cfg.model = checkpoint.model_config
+        elif 'model' in (pretraining := Config.fromfile(args.checkpoint)):
+            cfg.model = pretraining.model
         else:
-            pretraining = read_training_config(checkpoint, args.checkpoint, args.trust_checkpoint)
-            import_modules_from_strings(**pretraining.get('custom_imports', {'imports': []}))
-        cfg.model = pretraining['model']
+            raise ValueError(f'{args.checkpoint} has no `model`: give a checkpoint or a pretraining config.')
     if checkpoint is not None:
-        cfg.load_from = args.checkpoint
+        cfg.test_cfg.update(checkpoint=checkpoint.path, experiment=checkpoint.experiment)
     path = Path(args.config).resolve()
     source = Path(args.checkpoint).resolve()
     run = '_'.join([source.parent.name if checkpoint else 'random', source.stem, *(args.spaces or [])])
@@ -80,15 +75,12 @@ def main() -> None:
     args = parse_args()
     load_files(args.plugin)
     checkpoint = None if args.checkpoint.endswith('.py') else read_checkpoint(args.checkpoint, args.trust_checkpoint)
-    if args.trust_checkpoint:
-        os.environ['TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'] = '1'  # for the runner, which loads the file again
     cfg = build_config(args, checkpoint)
     setup_launch(cfg, args.launcher)
     runner = Runner.from_cfg(cfg)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if checkpoint is not None:
-        prefixes = ('backbone.', 'neck.') if args.spaces else getattr(model, 'representation_prefixes', ('backbone.',))
-        check_weights(model, checkpoint.get('state_dict', checkpoint), args.checkpoint, prefixes)
+        load_weights(model, checkpoint)
     else:
         model.init_weights()
         if is_main_process():

@@ -39,6 +39,8 @@ class FrozenFeatureLoop(BaseLoop):
         seed: Of the protocols' random choices.
         amp: Whether features are extracted under autocast.
         cache: Folder where features are kept and found again, None for none.
+        checkpoint: Path for the record, of weights that were loaded already; None for random weights.
+        experiment: Name of the pretraining config for the record.
         evaluator: Not used; the runner passes it.
 
     Raises:
@@ -56,6 +58,8 @@ class FrozenFeatureLoop(BaseLoop):
         seed: int = 0,
         amp: bool = False,
         cache: str | None = None,
+        checkpoint: str | None = None,
+        experiment: str | None = None,
         evaluator: Any = None,
     ) -> None:
         self.configs: dict[str, Any] = copy.deepcopy({'train': train_dataloader, 'test': dataloader})
@@ -69,7 +73,8 @@ class FrozenFeatureLoop(BaseLoop):
         self.banks: dict[str, FeatureBank] = {}
         self.loaders: dict[str, DataLoader] = {}
         self.folder = runner.work_dir  # of records and pictures
-        self.checkpoint = runner._load_from
+        self.checkpoint = checkpoint or runner._load_from
+        self.experiment = experiment
 
         self.model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.device = next(self.model.parameters()).device
@@ -99,6 +104,7 @@ class FrozenFeatureLoop(BaseLoop):
                     'representation': self.spaces or 'V',
                     **score,
                     'checkpoint': self.checkpoint,
+                    'experiment': self.experiment,
                     'seed': self.seed,
                     'seconds': round(time.perf_counter() - start, 2),
                 }

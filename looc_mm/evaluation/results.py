@@ -8,6 +8,7 @@ representation  'V', or the list of spaces whose embeddings are concatenated
 metric, value   'top1', 'top5', ... in percent
 ci              half width of the 95 % confidence interval, or null
 checkpoint      path as given, or null for random weights
+experiment      name of the pretraining config, or null where the checkpoint does not say it
 seed            of the protocol's random choices
 seconds         wall time of the protocol, with the features that it was the first to need
 """

@@ -1,10 +1,11 @@
+from looc_mm.checkpoint import load_model
+
 from .features import (
     check_table,
     default_device,
     get_bank,
     get_features,
     list_images,
-    load_model,
     output_names,
     pick,
     view_size,

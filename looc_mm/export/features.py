@@ -13,54 +13,21 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from mmcv.transforms import CenterCrop
-from mmengine.registry import DefaultScope
-from mmengine.utils import import_modules_from_strings
 from mmpretrain.datasets.transforms import ResizeEdge
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from looc_mm.checkpoint import load_model
 from looc_mm.datasets.folder import ImageFolder
 from looc_mm.datasets.transforms import PackCanvas, decode, one_thread
-from looc_mm.evaluation.checkpoint import check_weights, read_checkpoint, read_training_config
 from looc_mm.evaluation.features import FeatureBank, extract_bank
 from looc_mm.files import whole
 from looc_mm.models.representation import (
     check_spaces,
     choose,
 )
-from looc_mm.registry import MODELS
 
 Images: TypeAlias = str | Path | Sequence[str | Path] | Tensor
-
-
-def load_model(checkpoint: str | Path, trust: bool = False) -> nn.Module:
-    """The network of a checkpoint, built from the training config that stands in it.
-
-    Args:
-        checkpoint: A file that training wrote.
-        trust: Whether the file may bring pickled objects and Python, which are run.
-
-    Returns:
-        The whole model, on the CPU, in evaluation mode.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: The file is broken, needs trust, holds no config, or not the weights of the config's model.
-    """
-    content = read_checkpoint(checkpoint, trust)
-    if not content.get('meta', {}).get('cfg'):
-        raise ValueError(
-            f'{checkpoint} holds no training config, from which its model would be built: give a checkpoint as '
-            f"tools/train.py writes it, {{'state_dict': ..., 'meta': {{'cfg': text of the config}}}}."
-        )
-    config = read_training_config(content, checkpoint, trust)
-    with DefaultScope.overwrite_default_scope('looc_mm'):
-        import_modules_from_strings(**config.get('custom_imports', {'imports': []}))
-        model: nn.Module = MODELS.build(config['model'])
-    weights = {key.removeprefix('module.'): value for key, value in content.get('state_dict', content).items()}
-    check_weights(model, weights, checkpoint, ('backbone.', 'neck.heads.'))
-    model.load_state_dict(weights, strict=False)  # what is no part of a representation may be missing
-    return model.eval()
 
 
 def view_size(model: nn.Module) -> int:

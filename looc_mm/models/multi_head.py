@@ -40,11 +40,14 @@ class MultiHead(BaseSelfSupervisor):
 
     Attributes:
         spaces: ``('invariant', *leave_one_out)``.
+        representation_prefixes: What the names of the weights that representations depend on begin with.
 
     Raises:
         ValueError: If the spaces are declared nowhere or twice, the head needs the view table where there is none, or
             the backbone cannot be split.
     """
+
+    representation_prefixes: tuple[str, ...] = ('backbone.', 'neck.heads.')
 
     def __init__(
         self,
@@ -233,11 +236,6 @@ class MultiHead(BaseSelfSupervisor):
         if self.backbone_cfg is not None:
             return {space: self.neck.heads[space].branch(features) for space in self.spaces}
         return {'V': features, **{space: self.neck.heads[space](features) for space in self.spaces}}
-
-    @property
-    def representation_prefixes(self) -> tuple[str, ...]:
-        """Where in the state dict the representation's weights stand when no spaces are chosen."""
-        return ('backbone.',) if self.backbone_cfg is None else ('backbone.', 'neck.heads.')
 
     def check_views(self, inputs: Tensor | Sequence[Tensor], data_samples: list | None) -> None:
         """Refuse a first batch whose views are not the model's, before hours are spent."""

@@ -118,6 +118,13 @@ def choose(parts: Mapping[str, Tensor], spaces: Sequence[str] | None = None) -> 
     return parts[names[0]] if len(names) == 1 else torch.cat([parts[name] for name in names], 1)
 
 
+def representation_state(model: nn.Module) -> dict[str, Tensor]:
+    """The weights and buffers that a model's representations depend on, by name."""
+    prefixes = getattr(model, 'representation_prefixes', ('backbone.',))
+    tensors = {**model.state_dict(), **dict(model.named_buffers())}
+    return {name: each for name, each in tensors.items() if name.startswith((*prefixes, 'data_preprocessor.'))}
+
+
 def check_spaces(asked: Sequence[str], spaces: Sequence[str]) -> None:
     """Refuse names that are no spaces of the model.
 

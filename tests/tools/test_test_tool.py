@@ -13,6 +13,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from looc_mm.export import get_features
 from looc_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +59,8 @@ def checkpoint(pretraining, tmp_path):
     init_default_scope('looc_mm')
     torch.manual_seed(0)
     path = tmp_path / 'epoch_1.pth'
-    torch.save({'state_dict': MODELS.build(cfg.model).state_dict(), 'meta': {'cfg': cfg.pretty_text}}, path)
+    meta = {'cfg': cfg.pretty_text, 'experiment_name': 'mine_20250102_030405'}
+    torch.save({'state_dict': MODELS.build(cfg.model).state_dict(), 'meta': meta}, path)
     return path
 
 
@@ -84,7 +86,7 @@ def test_a_checkpoint_brings_its_model(run_tool, checkpoint, capsys):
         'rotation',
     ]
     assert all(record['checkpoint'] == str(checkpoint) and record['seed'] == 2 for record in records)
-    assert all(record['representation'] == 'V' for record in records)
+    assert all(record['representation'] == 'V' and record['experiment'] == 'mine' for record in records)
     assert 'RANDOM' not in capsys.readouterr().out
 
 
@@ -120,12 +122,23 @@ def test_what_cannot_be_evaluated(run_tool, checkpoint, tmp_path):
         run_tool(FACTORS, checkpoint)
 
 
-def test_a_checkpoint_with_pickled_objects_needs_the_flag(run_tool, checkpoint, monkeypatch):
-    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '0')  # the flag sets it; this puts it back
+def test_a_checkpoint_with_pickled_objects_needs_the_flag(run_tool, checkpoint):
     torch.save({**torch.load(checkpoint), 'message_hub': Path}, checkpoint)
     with pytest.raises(ValueError, match='--trust-checkpoint'):
         run_tool(FACTORS, checkpoint)
     assert run_tool(FACTORS, checkpoint, '--trust-checkpoint')
+    assert not [name for name in os.environ if 'WEIGHTS_ONLY' in name], 'trust is for this file alone'
+
+
+def test_heads_that_are_missing_are_told_without_spaces_asked_for(run_tool, checkpoint):
+    """Retrieval and ablation read them whatever --spaces says."""
+    content = torch.load(checkpoint)
+    content['state_dict'] = {k: v for k, v in content['state_dict'].items() if k.startswith('backbone.')}
+    torch.save(content, checkpoint)
+    with pytest.raises(ValueError, match='epoch_1.pth does not fit the model: 0 of 12 head weights match'):
+        run_tool(FACTORS, checkpoint)
+    with pytest.raises(ValueError, match='epoch_1.pth does not fit the model: 0 of 12 head weights match'):
+        get_features(checkpoint, torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
 
 
 def test_two_processes_from_another_directory(run_tool, checkpoint, tmp_path):
