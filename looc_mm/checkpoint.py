@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.model import PretrainedInit
+from mmengine.model import PretrainedInit, update_init_info
 from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 from mmpretrain.models import backbones
@@ -128,10 +128,15 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
         path=path,
         state_dict=weights_of(content),
         config_text=meta.get('cfg'),
-        experiment=re.sub(r'_\d{8}_\d{6}$', '', experiment) if isinstance(experiment, str) else None,
+        experiment=config_name(experiment) if isinstance(experiment, str) else None,
         epoch=meta.get('epoch'),
         trusted=trust,
     )
+
+
+def config_name(experiment: str) -> str:
+    """The name of a training's config, out of MMEngine's name of the run, which ends with the time."""
+    return re.sub(r'_\d{8}_\d{6}$', '', experiment)
 
 
 def weights_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -270,6 +275,8 @@ class Pretrained(PretrainedInit):
             ) from error
         load_state_dict(module, chosen, strict=False, logger='current')
         print_log(f'{self.checkpoint}: {matched}.', logger='current')
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, init_info=self._get_init_info())
 
 
 def _backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

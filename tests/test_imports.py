@@ -22,9 +22,9 @@ ORDER = [
     'models',
     'checkpoint',
     'engine',
+    'visualization',
     'evaluation',
     'export',
-    'visualization',
     'paper_tables',
 ]
 

@@ -2,6 +2,7 @@
 
 python tools/test.py configs/linear_eval/imagenette.py work_dirs/looc/epoch_200.pth
 python tools/test.py configs/linear_eval/imagenette.py configs/looc/looc_r18_imagenette.py  # random weights, a baseline
+python tools/test.py configs/linear_eval/imagenette.py work_dirs/looc/epoch_200.pth --protocols knn few_shot  # or all
 """
 
 import argparse
@@ -14,6 +15,7 @@ from mmengine.runner import Runner
 
 from looc_mm.checkpoint import Checkpoint, load_weights, read_checkpoint
 from looc_mm.engine.launch import LAUNCHERS, setup_launch
+from looc_mm.evaluation.run import choose_protocols
 from looc_mm.plugins import PLUGIN_HELP, load_files
 
 
@@ -24,9 +26,15 @@ def parse_args() -> argparse.Namespace:
         'checkpoint', help='checkpoint, or a pretraining config (.py) for its model with random weights'
     )
     parser.add_argument(
-        '--work-dir', help='where results.json goes; default: work_dirs/<folder>/<config>/<run>_<checkpoint>'
+        '--work-dir',
+        help='where results.json goes; default: work_dirs/<folder or protocols>/<config>/<run>_<checkpoint>',
     )
     parser.add_argument('--spaces', nargs='+', help='probe the embeddings of these spaces, or of "all", in place of V')
+    parser.add_argument(
+        '--protocols',
+        nargs='+',
+        help='run these instead of those of the config: linear, knn, few_shot, ... or "all" that suit the model',
+    )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
         '--cache',
@@ -61,10 +69,14 @@ def build_config(args: argparse.Namespace, checkpoint: Checkpoint | None) -> Con
         cfg.test_cfg.update(checkpoint=checkpoint.path, experiment=checkpoint.experiment)
     path = Path(args.config).resolve()
     source = Path(args.checkpoint).resolve()
+    folder = '_'.join(args.protocols or [path.parent.name])
     run = '_'.join([source.parent.name if checkpoint else 'random', source.stem, *(args.spaces or [])])
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', path.parent.name, path.stem, run))
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', folder, path.stem, run))
     cfg.randomness = dict(seed=args.seed)
     cfg.test_cfg.update(seed=args.seed, amp=args.amp, cache=None if args.cache == 'none' else args.cache)
+    if args.protocols:
+        cfg.test_cfg.protocols = choose_protocols(args.protocols, cfg.test_cfg.get('protocols', []))
+        cfg.test_cfg.skip_unsuitable = args.protocols == ['all']
     if args.spaces:
         cfg.test_cfg.representation = args.spaces
     cfg.merge_from_dict(args.cfg_options)

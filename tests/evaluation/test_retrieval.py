@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from looc_mm.evaluation.retrieval import Retrieval, search
+from looc_mm.evaluation.protocols.retrieval import Retrieval, search
 
 
 def test_neighbours_by_plain_cosines():
@@ -15,7 +15,7 @@ def test_neighbours_by_plain_cosines():
 def test_figures_and_picture_of_a_run(build_runner, tmp_path):
     runner = build_runner(protocols=[dict(type='Retrieval', k=4, shown=3, pictures=2)])
     metrics = runner.test()
-    train, test = (runner.test_loop.bank(split, 'random') for split in ('train', 'test'))
+    train, test = (runner.test_loop.source.feature_set(split, 'random') for split in ('train', 'test'))
     nearest = search(train.parts['rotation'], test.parts['rotation'], 4)
     for label in ('gt_label', 'rotation'):
         hits = [train.labels[label][i] == test.labels[label][m] for m, row in enumerate(nearest) for i in row]

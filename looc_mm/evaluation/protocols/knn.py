@@ -1,28 +1,29 @@
-"""k nearest neighbours by cosine: what a representation tells without any training (Wu et al., 2018).
+"""k nearest neighbours by cosine: classification without any training (Wu et al., 2018).
 
 Shapes: N training samples, M test samples, C feature width, K classes.
 """
 
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from looc_mm.evaluation.features import Features
+from looc_mm.evaluation.source import FeatureSource
 from looc_mm.registry import PROTOCOLS
 
-from .features import Features
-from .protocol import FrozenProtocol, accuracies, factor_of, record, require_label
+from .base import Protocol, Score, accuracies
 
 CHUNK = 1024  # test samples that are compared at a time
 
 
 @PROTOCOLS.register_module()
-class KNNProbe(FrozenProtocol):
+class KNNProbe(Protocol):
     """Vote of the k nearest training samples.
 
     Args:
-        label: Which of the dataset's labels to predict.
+        label: Which of the dataset's labels to predict; None for each of them in turn.
         k: Number of neighbours, at most the number of training samples.
         temperature: A neighbour of cosine s votes with weight exp(s / temperature); None for equal votes.
         seed: Not used; every protocol is given one.
@@ -33,22 +34,30 @@ class KNNProbe(FrozenProtocol):
 
     name = 'knn'
 
-    def __init__(self, label: str = 'gt_label', k: int = 20, temperature: float | None = 0.07, seed: int = 0) -> None:
+    def __init__(self, label: str | None = None, k: int = 20, temperature: float | None = 0.07, seed: int = 0) -> None:
         if k < 1 or (temperature is not None and temperature <= 0):
             raise ValueError(f'KNNProbe got k={k}, temperature={temperature}; both are positive.')
-        self.label = label
+        super().__init__(label, seed)
         self.k = k
         self.temperature = temperature
 
-    def evaluate(self, train: Features, test: Features) -> list[dict[str, Any]]:
-        """Vote, and count how often the best class, or one of the best five, is right."""
-        require_label((train, test), self.label)
+    def unsuitable(self, source: FeatureSource) -> str | None:
+        """There must be as many training images as neighbours."""
+        images = len(source.dataset('train'))
+        return None if images >= self.k else f'it compares {self.k} neighbours, and there are {images} training images'
+
+    def evaluate(self, train: Features, test: Features, label: str) -> Iterator[Score]:
+        """Vote, and count how often the best class, or one of the best five that have a vote, is right.
+
+        Raises:
+            ValueError: If there are fewer training samples than neighbours.
+        """
         if self.k > len(train.x):
             raise ValueError(f'KNNProbe got k={self.k} and {len(train.x)} training samples; lower k.')
-        votes = self.votes(train.x, train.labels[self.label], test.x)
-        target = test.labels[self.label]
-        factor = factor_of(self.label)
-        return [record(metric, value, **factor) for metric, value in accuracies(votes, target).items()]
+        votes = self.votes(train.x, train.labels[label], test.x)
+        votes = votes.masked_fill(votes == 0, -float('inf'))  # a class without a vote is no guess
+        for metric, value in accuracies(votes, test.labels[label]).items():
+            yield Score(metric, value)
 
     def votes(self, gallery: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
         """(M, K) weight of each class among the neighbours.
