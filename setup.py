@@ -29,7 +29,6 @@ setup(
         'numpy>=2.2,<2.6',
         'matplotlib>=3.9',
         'tqdm>=4.66',
-        'faiss-cpu>=1.9',
     ],
     extras_require={
         'export': EXPORT,

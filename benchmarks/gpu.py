@@ -77,7 +77,8 @@ def main() -> None:
         job.keep(done=True, seconds=time.monotonic() - job.begin)
         return
     failed = [part for part in args.parts if not run_part(part, args)]
-    write_report(args.out, None)
+    if read_results(args.out):
+        write_report(args.out, None)
     if failed:
         sys.exit(
             f'not done: {", ".join(failed)}; {args.out / "log.txt"} has what they printed, the same command goes on'

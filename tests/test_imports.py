@@ -9,6 +9,7 @@ ROOT = Path(looc_mm.__file__).parent
 ORDER = [
     'version',
     'files',
+    'machine',
     'registry',
     'randomness',
     'augmentations',
@@ -26,6 +27,7 @@ ORDER = [
     'evaluation',
     'export',
     'paper_tables',
+    'suite',
 ]
 
 

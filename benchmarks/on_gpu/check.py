@@ -37,7 +37,9 @@ ADAPTERS = {
     'FromKornia': dict(transform='RandomPosterize', p=0.5),
     'FromAlbumentations': dict(transform='ChannelShuffle', p=0.5),
 }
-DETERMINISTIC = 'import torch\n\ntorch.backends.cudnn.deterministic = True\n'
+DETERMINISTIC = f"""_base_ = {str(ROOT / FACTORS)!r}
+setattr(__import__('torch').backends.cudnn, 'deterministic', True)
+"""
 
 
 def run(job: Job) -> None:
@@ -69,7 +71,7 @@ def row(name: str, check: Callable[[], Found]) -> dict[str, Any]:
         found, allowed, note = check()
     except Exception as error:
         traceback.print_exc()
-        return {'check': name, 'passed': False, 'note': f'{type(error).__name__}: {error}'[:600]}
+        return {'check': name, 'passed': False, 'note': ' '.join(f'{type(error).__name__}: {error}'.split())[-300:]}
     return {'check': name, 'passed': found <= allowed, 'found': found, 'allowed': allowed, 'note': note}
 
 
@@ -165,8 +167,8 @@ def queue(job: Job) -> Found:
 
 def trainings(job: Job) -> dict[str, Callable[[], Found]]:
     """Train, resume and export by the tools, as processes side by side; the checks then read what came of it."""
-    plugin = job.scratch / 'deterministic.py'
-    plugin.write_text(DETERMINISTIC)
+    config = job.scratch / 'deterministic.py'
+    config.write_text(DETERMINISTIC)
     steps, batch = (2, 8) if job.dry else (10, 64)
     small = [
         f'train_dataloader.dataset.length={batch * steps}',
@@ -175,18 +177,15 @@ def trainings(job: Job) -> dict[str, Callable[[], Found]]:
     ]
     small += ['env_cfg.cudnn_benchmark=False', 'model.backbone.stem_channels=64', 'model.backbone.base_channels=64']
     small += ['model.neck.in_channels=512', f'train_dataloader.batch_size={batch}']
-    train = (FACTORS, '--plugin', plugin, '--cfg-options', *small)
+    train = (config, '--cfg-options', *small)
     whole, resumed, nccl = (job.scratch / name for name in ('whole', 'resumed', 'nccl'))
-    environment = {'CUBLAS_WORKSPACE_CONFIG': ':4096:8'}
-
-    def start(*words: object, **changes: str) -> None:
-        job.python(*words, **environment, **changes)  # type: ignore[arg-type]
-
     with ThreadPoolExecutor(1 if job.dry else 3) as pool:
-        first = pool.submit(start, 'tools/train.py', *train, '--work-dir', whole)
+        first = pool.submit(job.python, 'tools/train.py', *train, '--work-dir', whole)
         many = pool.submit(dist_train, job, nccl, small)
         first.exception()  # waits
-        second = pool.submit(start, 'tools/train.py', *train, '--work-dir', resumed, '--resume', whole / 'epoch_1.pth')
+        second = pool.submit(
+            job.python, 'tools/train.py', *train, '--work-dir', resumed, '--resume', whole / 'epoch_1.pth'
+        )
         many.exception()
         exported = pool.submit(
             job.python, 'tools/export.py', nccl / 'epoch_2.pth', job.scratch / 'backbone.pth', CUDA_VISIBLE_DEVICES=''

@@ -5,8 +5,8 @@ epoch; the networks then get as many epochs as fit, the same number each.
 """
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import cv2
 from recipes import photographs
@@ -34,27 +34,38 @@ def run(job: Job) -> None:
         raise RuntimeError(f'--data has neither a folder nor a zip of {missing}')
     configs = [ROOT / f'benchmarks/imagenette/{name}.py' for name in (CONFIGS[-1:] if job.dry else CONFIGS)]
     evaluations = [evaluation(job, name, folders[dataset]) for name, (dataset, _) in EVALUATIONS.items()]
-    workers = 1 if job.dry else 3
-    options = [f'train_dataloader.dataset.data_root={folders["imagenette"]}', f'train_dataloader.num_workers={workers}']
-    together = ['--seeds', 0, '--jobs', len(configs), '--work-dir', job.scratch / 'runs']
+    batch, workers = (8, 1) if job.dry else (64, 3)
+    options = [
+        f'train_dataloader.dataset.data_root={folders["imagenette"]}',
+        f'train_dataloader.num_workers={workers}',
+        f'train_dataloader.batch_size={batch}',
+        f'model.neck.queue_len={batch}',
+    ]
     if job.dry:
-        options += ['train_dataloader.batch_size=8', 'model.neck.queue_len=8', 'model.backbone.base_channels=16']
-        options += ['model.backbone.stem_channels=16', 'model.neck.in_channels=128']
+        options += ['model.backbone.base_channels=16', 'model.backbone.stem_channels=16', 'model.neck.in_channels=128']
         evaluations = evaluations[:1]
-    epochs = 1 if job.dry else job.once('epochs', lambda: fitting(job, configs, [*together, '--cfg-options', *options]))
-    evaluate = ['--evaluate', *evaluations, '--epochs', epochs]
+    steps = sum(1 for _ in Path(folders['imagenette'], 'train').rglob('*.jpg')) // batch
+    epochs = job.once('epochs', lambda: fitting(job, configs, options, steps))
+    together = ['--seeds', 0, '--jobs', len(configs), '--work-dir', job.scratch / 'runs']
+    evaluate = ['--evaluate', *evaluations, '--epochs', 1 if job.dry else epochs]
     suite(job, [*configs, *together, *evaluate, '--cfg-options', *options])
 
 
-def fitting(job: Job, configs: list[Path], options: list[Any]) -> int:
-    """Epochs that fit into the time that is left, by a pilot with its own work dir."""
+def fitting(job: Job, configs: list[Path], options: list[str], steps: int) -> int:
+    """Epochs of so many steps that fit into the time that is left, by a pilot of two epochs of all networks at once."""
     pilot = job.scratch / 'pilot'
-    words = [str(word) for word in options]
-    words[words.index('--work-dir') + 1] = str(pilot)
-    job.python('tools/suite.py', *configs, '--epochs', 2, '--records', pilot / 'records', *words)
+    changes = [*options, 'train_cfg.max_epochs=2', 'default_hooks.logger.interval=1']
+    with ThreadPoolExecutor(len(configs)) as pool:
+        runs = [
+            pool.submit(
+                job.python, 'tools/train.py', config, '--work-dir', pilot / config.stem, '--cfg-options', *changes
+            )
+            for config in configs
+        ]
+    for run in runs:
+        run.result()
     logs = [file.read_text().splitlines() for file in pilot.rglob('scalars.json')]
-    times = [[json.loads(line) for line in log] for log in logs]
-    slowest = max(steps[-1]['time'] * (steps[-1]['step'] / steps[-1]['epoch']) for steps in times)
+    slowest = steps * max(json.loads(log[-1])['time'] for log in logs)  # a mean over the log's window
     print(f'an epoch takes {slowest:.2f} s, {job.left():.0f} s are left')
     return max(1, int((job.left() - EVALUATING) / slowest))
 

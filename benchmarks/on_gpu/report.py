@@ -128,7 +128,7 @@ def limit(speed: Mapping[str, Any]) -> str:
 
 def record_row(record: Mapping[str, Any]) -> dict[str, Any]:
     """A run's name, epochs, minutes and metrics."""
-    minutes = {'epochs': record['epochs'], 'minutes': record['wall_seconds'] / 60}
+    minutes = {'epochs': record['epochs'], 'minutes': record['train']['wall_seconds'] / 60}
     return {'run': Path(record['config']).stem, 'seed': record['seed'], **minutes, **record['metrics']}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from .job import Job
 
-DRY = ['configs/looc/looc_factors.py', '--seeds', 0, '--epochs', 1, '--evaluate', 'configs/linear_eval/factors.py']
+DRY = ['configs/looc/looc_factors.py', '--seeds', '0', '--epochs', '1', '--evaluate', 'configs/linear_eval/factors.py']
 DRY += ['--cfg-options', 'train_dataloader.dataset.length=64']
 DRY += ['--evaluate-options', 'test_dataloader.dataset.length=64', 'test_cfg.train_dataloader.dataset.length=64']
 
@@ -22,7 +22,7 @@ def suite(job: Job, words: Sequence[Any]) -> None:
     folder.mkdir(exist_ok=True)
     for record in job.kept().get('records', []):
         (folder / f'{record["key"]}.json').write_text(json.dumps(record))
-    minutes = max(job.left() - 5, 1) / 60
+    minutes = max(job.left() - 5, 1) / 60  # what it has not done by then it stops, which takes a moment
     try:
         job.python('tools/suite.py', *words, '--minutes', f'{minutes:.2f}', '--records', folder)
     finally:

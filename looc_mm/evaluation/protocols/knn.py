@@ -6,16 +6,14 @@ Shapes: N training samples, M test samples, C feature width, K classes.
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from looc_mm.evaluation.features import Features
+from looc_mm.evaluation.nearest import nearest
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.registry import PROTOCOLS
 
 from .base import Protocol, Score, accuracies
-
-CHUNK = 1024  # test samples that are compared at a time
 
 
 @PROTOCOLS.register_module()
@@ -44,7 +42,7 @@ class KNNProbe(Protocol):
     def unsuitable(self, source: FeatureSource) -> str | None:
         """There must be as many training images as neighbours."""
         images = len(source.dataset('train'))
-        return None if images >= self.k else f'it compares {self.k} neighbours, and there are {images} training images'
+        return None if images >= self.k else f'it needs k={self.k} training images, and there are {images}'
 
     def evaluate(self, train: Features, test: Features, label: str) -> Iterator[Score]:
         """Vote, and count how often the best class, or one of the best five that have a vote, is right.
@@ -52,8 +50,6 @@ class KNNProbe(Protocol):
         Raises:
             ValueError: If there are fewer training samples than neighbours.
         """
-        if self.k > len(train.x):
-            raise ValueError(f'KNNProbe got k={self.k} and {len(train.x)} training samples; lower k.')
         votes = self.votes(train.x, train.labels[label], test.x)
         votes = votes.masked_fill(votes == 0, -float('inf'))  # a class without a vote is no guess
         for metric, value in accuracies(votes, test.labels[label]).items():
@@ -67,11 +63,7 @@ class KNNProbe(Protocol):
             labels: (N,) int64 in [0, K).
             queries: (M, C).
         """
-        gallery = F.normalize(gallery, dim=1)
-        votes = []
-        for rows in queries.split(CHUNK):
-            cosine, nearest = (F.normalize(rows, dim=1) @ gallery.t()).topk(self.k)  # M' x k
-            weight = torch.ones_like(cosine) if self.temperature is None else (cosine / self.temperature).exp()
-            empty = weight.new_zeros(len(rows), int(labels.max()) + 1)
-            votes.append(empty.scatter_add_(1, labels[nearest], weight))
-        return torch.cat(votes)
+        cosine, index = nearest(gallery, queries, self.k)  # M x k
+        weight = torch.ones_like(cosine) if self.temperature is None else (cosine / self.temperature).exp()
+        empty = weight.new_zeros(len(queries), int(labels.max()) + 1)
+        return empty.scatter_add_(1, labels[index], weight)

@@ -5,12 +5,11 @@ Shapes: N gallery images, M queries, C feature width, k neighbours.
 
 from collections.abc import Iterator
 
-import faiss
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from looc_mm.evaluation.nearest import nearest
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.registry import PROTOCOLS
 from looc_mm.visualization import draw_neighbours
@@ -20,10 +19,10 @@ from .base import Drawing, Protocol, Score
 
 @PROTOCOLS.register_module()
 class Retrieval(Protocol):
-    """Exact search by cosine (FAISS), test images as queries in the training images, every image turned at random.
+    """Exact search by cosine, test images as queries in the training images, every image turned at random.
 
     Args:
-        k: Neighbours.
+        k: Number of neighbours, at most the number of training images.
         pictures: Queries that are drawn with their neighbours, spread over the test set.
         shown: Neighbours of each that are drawn.
         rotate: Turn every image by a random right angle, so that neighbours can share or not share the rotation.
@@ -44,16 +43,16 @@ class Retrieval(Protocol):
     def unsuitable(self, source: FeatureSource) -> str | None:
         """There must be as many training images as neighbours."""
         images = len(source.dataset('train'))
-        return None if images >= self.k else f'it shows {self.k} neighbours, and there are {images} training images'
+        return None if images >= self.k else f'it needs k={self.k} training images, and there are {images}'
 
     def run(self, source: FeatureSource) -> Iterator[Score | Drawing]:
         """Percentage of neighbours that share each label with their query, by V and by each space; and a figure."""
         gallery = source.feature_set('train', self.rotate_train)
         queries = source.feature_set('test', self.rotate_test)
-        neighbours = {name: search(x, queries.parts[name], self.k) for name, x in gallery.parts.items()}  # M x k
-        for name, nearest in neighbours.items():
+        neighbours = {name: nearest(x, queries.parts[name], self.k)[1] for name, x in gallery.parts.items()}  # M x k
+        for name, rows in neighbours.items():
             for label, values in gallery.labels.items():
-                shared = values.cpu()[nearest] == queries.labels[label].cpu()[:, None]
+                shared = values[rows] == queries.labels[label][:, None]
                 value = 100 * shared.double().mean().item()
                 yield Score(f'same {label}@{self.k}', value, representation='V' if name == 'V' else [name])
 
@@ -63,18 +62,11 @@ class Retrieval(Protocol):
 
         turned = gallery.labels.get('rotation'), queries.labels.get('rotation')
         number = len(queries.parts[name])
-        rows = []
+        drawn = []
         for query in torch.linspace(0, number - 1, min(self.pictures, number)).long().tolist():
             found = {
-                name: [image('train', each, turned[0]) for each in nearest[query, : self.shown].tolist()]
-                for name, nearest in neighbours.items()
+                name: [image('train', each, turned[0]) for each in rows[query, : self.shown].tolist()]
+                for name, rows in neighbours.items()
             }
-            rows.append((image('test', query, turned[1]), found))
-        yield Drawing('retrieval.png', draw_neighbours(rows))
-
-
-def search(gallery: Tensor, queries: Tensor, k: int) -> Tensor:
-    """(M, k) rows of the gallery, (N, C), that are nearest to each query, (M, C), by cosine."""
-    index = faiss.IndexFlatIP(gallery.shape[1])
-    index.add(F.normalize(gallery, dim=1).cpu().numpy())
-    return torch.from_numpy(index.search(F.normalize(queries, dim=1).cpu().numpy(), k)[1])
+            drawn.append((image('test', query, turned[1]), found))
+        yield Drawing('retrieval.png', draw_neighbours(drawn))
