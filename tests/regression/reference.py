@@ -40,15 +40,11 @@ def read(path: Path) -> tuple[dict[str, Any], bool]:
     return content, content['platform'] == platform()
 
 
-def _text(value: Any, indent: str = '') -> str:
-    if not isinstance(value, dict | list) or not any(isinstance(each, dict | list) for each in _items(value)):
-        return json.dumps(value)
+def _text(value: Any, indent: str = '\n') -> str:
     inner = indent + '  '
-    if isinstance(value, list):
-        return '[\n' + ',\n'.join(inner + _text(each, inner) for each in value) + f'\n{indent}]'
-    rows = (f'{inner}{json.dumps(key)}: {_text(each, inner)}' for key, each in value.items())
-    return '{\n' + ',\n'.join(rows) + f'\n{indent}}}'
-
-
-def _items(value: dict | list) -> list:
-    return list(value.values()) if isinstance(value, dict) else value
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return '[' + ','.join(inner + json.dumps(each) for each in value) + f'{indent}]'
+    if isinstance(value, dict) and any(isinstance(each, dict | list) for each in value.values()):
+        rows = (f'{inner}{json.dumps(key)}: {_text(each, inner)}' for key, each in value.items())
+        return '{' + ','.join(rows) + f'{indent}}}'
+    return json.dumps(value)
