@@ -34,7 +34,7 @@ def test_top5_differs_from_top1_and_errors_say_what_is_allowed():
     train, test = clusters(300, 0), clusters(100, 1)
     top1, top5 = KNNProbe().evaluate(train, test, 'gt_label')
     assert (top1.metric, top5.metric) == ('top1', 'top5') and 100 / 7 < top1.value < top5.value
-    with pytest.raises(ValueError, match='k=400 neighbours and a gallery of 300 training samples'):
+    with pytest.raises(ValueError, match='k=400 and 300 training samples'):
         list(KNNProbe(k=400).evaluate(train, test, 'gt_label'))
     with pytest.raises(ValueError, match='temperature=0'):
         KNNProbe(temperature=0)

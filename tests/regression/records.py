@@ -34,12 +34,13 @@ PROTOCOLS: list[dict[str, Any]] = [
     dict(type='LinearProbe', label='shape', sweep=(1e-3, 1e-1)),
     dict(type='LinearProbe', label='color', solver='sgd', lr=0.1, epochs=20, sweep=(0.01, 1.0)),
     dict(type='LinearProbe', label='texture'),
-    dict(type='AugmentedLinearProbe', size=48, canvas=64, lr=0.1, epochs=2),
+    dict(type='AugmentedLinearProbe', label='gt_label', size=48, canvas=64, lr=0.1, epochs=2),
     dict(type='RotationProbe'),
     dict(type='KNNProbe', label='color'),
-    dict(type='FewShotProbe', shots=(2, 5), trials=3, iterations=100),
+    dict(type='FewShotProbe', label='gt_label', shots=(2, 5), trials=3, iterations=100),
     dict(
         type='RobustnessProbe',
+        label='gt_label',
         corruptions=CORRUPTED,
         severities=SEVERITIES,
         dataset=dict(
@@ -53,9 +54,9 @@ PROTOCOLS: list[dict[str, Any]] = [
         ),
     ),
     dict(type='Retrieval', pictures=1),
-    dict(type='HeadPreference', pictures=1),
+    dict(type='HeadPreference', label='gt_label', pictures=1),
     dict(type='InvarianceMatrix', images=128),
-    dict(type='SpaceAblation'),
+    dict(type='SpaceAblation', probe=dict(type='LinearProbe', label='gt_label')),
     dict(type='SpaceAblation', probe=dict(type='KNNProbe', label='texture')),
 ]
 
