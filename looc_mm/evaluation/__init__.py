@@ -5,20 +5,17 @@ from .features import Features, FeatureSet
 from .linear_classifier import LinearClassifier
 from .loop import FrozenFeatureLoop
 from .monitor import Monitor
-from .protocols import (
-    AugmentedLinearProbe,
-    FewShotProbe,
-    HeadPreference,
-    InvarianceMatrix,
-    KNNProbe,
-    LinearProbe,
-    Protocol,
-    Retrieval,
-    RobustnessProbe,
-    RotationProbe,
-    Score,
-    SpaceAblation,
-)
+from .protocols.base import Protocol, Score
+from .protocols.few_shot import FewShotProbe
+from .protocols.head_preference import HeadPreference
+from .protocols.invariance import InvarianceMatrix
+from .protocols.knn import KNNProbe
+from .protocols.linear import LinearProbe
+from .protocols.linear_augmented import AugmentedLinearProbe
+from .protocols.retrieval import Retrieval
+from .protocols.robustness import RobustnessProbe
+from .protocols.rotation import RotationProbe
+from .protocols.space_ablation import SpaceAblation
 from .run import run_protocols, write_results
 from .source import FeatureSource
 
