@@ -11,8 +11,9 @@ from mmengine.runner import Runner
 from mmpretrain.registry import TRANSFORMS
 
 from looc_mm import checkpoint
-from looc_mm.checkpoint import ALLOWED_TYPES, load_model, load_weights, read_checkpoint
+from looc_mm.checkpoint import load_model, load_weights, read_checkpoint
 from looc_mm.registry import MODELS
+from looc_mm.stored_config import ALLOWED_TYPES
 
 from .evaluation.fake import FakeModel
 from .test_export import NARROW, config

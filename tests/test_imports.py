@@ -20,6 +20,7 @@ ORDER = [
     'datasets',
     'corruptions',
     'stylization',
+    'stored_config',
     'models',
     'checkpoint',
     'engine',
