@@ -42,6 +42,7 @@ DATA_SAMPLERS = _child(mmpretrain.DATA_SAMPLERS, 'looc_mm.datasets')
 HOOKS = _child(mmpretrain.HOOKS, 'looc_mm.engine', 'looc_mm.evaluation')
 LOOPS = _child(mmpretrain.LOOPS, 'looc_mm.evaluation')
 OPTIM_WRAPPERS = _child(mmpretrain.OPTIM_WRAPPERS, 'looc_mm.engine')
+WEIGHT_INITIALIZERS = _child(mmpretrain.WEIGHT_INITIALIZERS, 'looc_mm.checkpoint')
 
 # Nothing of ours in these: a scope without a child would hide MMPreTrain's types of that kind.
 EVALUATORS = _child(mmpretrain.EVALUATORS)
@@ -54,4 +55,3 @@ PARAM_SCHEDULERS = _child(mmpretrain.PARAM_SCHEDULERS)
 RUNNERS = _child(mmpretrain.RUNNERS)
 VISBACKENDS = _child(mmpretrain.VISBACKENDS)
 VISUALIZERS = _child(mmpretrain.VISUALIZERS)
-WEIGHT_INITIALIZERS = _child(mmpretrain.WEIGHT_INITIALIZERS)

@@ -1,4 +1,4 @@
-"""Pictures: the views of an image, and the probes of several representations."""
+"""All figures."""
 
 from collections.abc import Mapping, Sequence
 
@@ -62,3 +62,70 @@ def draw_probes(axis: Axes, scores: Mapping[str, Mapping[str, float]], chance: M
     axis.set_ylabel('linear probe, top-1 %')
     axis.spines[['top', 'right']].set_visible(False)
     axis.legend(frameon=False, fontsize=8, ncols=3, loc='lower center', bbox_to_anchor=(0.5, 1))
+
+
+def draw_neighbours(rows: Sequence[tuple[np.ndarray, Mapping[str, Sequence[np.ndarray]]]]) -> Figure:
+    """Draw queries and their neighbours.
+
+    Args:
+        rows: For each query its image, (H, W, 3), and the images of its nearest by each representation.
+    """
+    names = list(rows[0][1])
+    shown = len(rows[0][1][names[0]])
+    size = (1.3 * (1 + shown), 1.1 * len(rows) * len(names))
+    figure = Figure(figsize=size, dpi=120, layout='constrained')
+    lines = iter(figure.subplots(len(rows) * len(names), 1 + shown, squeeze=False))
+    for query, neighbours in rows:
+        for index, (name, images) in enumerate(neighbours.items()):
+            axes = next(lines)
+            for axis in axes:
+                axis.set_axis_off()
+            if index == 0:
+                axes[0].imshow(query)
+                axes[0].set_title('query', fontsize=8)
+            label = name if name == 'V' else f'Z: {name}'
+            axes[1].text(-0.12, 0.5, label, rotation=90, ha='center', va='center', transform=axes[1].transAxes, size=8)
+            for axis, image in zip(axes[1:], images, strict=True):
+                axis.imshow(image)
+    return figure
+
+
+def draw_shares(
+    spaces: Sequence[str], title: str, mean: Tensor, images: Sequence[np.ndarray], shares: Tensor
+) -> Figure:
+    """Draw the share of every space in a decision: over a dataset, and for single images.
+
+    Args:
+        spaces: H names.
+        title: Of the dataset's histogram.
+        mean: (H,).
+        images: N images, (H, W, 3).
+        shares: (N, H).
+    """
+    figure = Figure(figsize=(2 * (1 + len(images)), 3.6), dpi=150, layout='constrained')
+    axes = figure.subplots(2, 1 + len(images), squeeze=False, sharey='row')
+    axes[0, 0].text(0.5, 0.4, title, ha='center', va='center', transform=axes[0, 0].transAxes)
+    for column, values in enumerate([mean, *shares]):
+        axes[0, column].set_axis_off()
+        if column:
+            axes[0, column].imshow(images[column - 1], aspect='equal')
+        axes[1, column].bar(range(len(spaces)), values.cpu().numpy(), color=[f'C{i}' for i in range(len(spaces))])
+        axes[1, column].set_xticks(range(len(spaces)), spaces, rotation=60, ha='right', fontsize=8)
+        axes[1, column].set_ylim(0, 1)
+    axes[1, 0].set_ylabel('share of the decision')
+    return figure
+
+
+def draw_matrix(matrix: Tensor, rows: list[str], columns: list[str]) -> Figure:
+    """Draw a matrix as a heat map with its numbers."""
+    figure = Figure(figsize=(1.6 + 0.8 * len(columns), 1.3 + 0.5 * len(rows)), dpi=150, layout='constrained')
+    axis = figure.subplots()
+    axis.imshow(matrix.numpy(), vmin=min(0.0, matrix.min().item()), vmax=1, cmap='viridis', aspect='auto')
+    axis.set_xticks(range(len(columns)), columns, rotation=30, ha='right')
+    axis.set_yticks(range(len(rows)), [row if row == 'V' else f'Z: {row}' for row in rows])
+    for r in range(len(rows)):
+        for c in range(len(columns)):
+            dark = matrix[r, c] < 0.6
+            axis.text(c, r, f'{matrix[r, c]:.2f}', ha='center', va='center', color='white' if dark else 'black')
+    axis.set_title('cosine of two views that differ in one augmentation', fontsize=9)
+    return figure

@@ -15,17 +15,17 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from looc_mm.datasets import ImageFolder
-from looc_mm.evaluation import extract_features
+from looc_mm.evaluation import extract
 from looc_mm.export import (
     check_table,
     export_onnx,
     export_state_dict,
-    get_bank,
     get_features,
     list_images,
     load_model,
     network,
     output_names,
+    picture_source,
     view_size,
     write_features,
 )
@@ -124,7 +124,7 @@ def run_onnx(path, images):
 @pytest.mark.parametrize('spaces', [None, ['color', 'invariant']])
 def test_features_are_those_of_the_evaluation(checkpoint, folder, spaces):
     dataset = ImageFolder(str(folder), with_label=True, pipeline=EVALUATION)
-    expected = extract_features(load_model(checkpoint), DataLoader(dataset, 4), spaces).x
+    expected = extract(load_model(checkpoint), DataLoader(dataset, 4)).select(spaces).x
     assert torch.equal(get_features(checkpoint, folder, spaces, batch_size=4, device='cpu'), expected)
 
 
@@ -307,6 +307,8 @@ def test_what_state_dicts_do_not_take(resnet, tmp_path):
 
 @pytest.mark.parametrize('spaces', [None, ['V', 'color', 'rotation']])
 def test_onnx_of_v_and_of_spaces(checkpoint, images, tmp_path, spaces):
+    import onnx
+
     model, out = load_model(checkpoint), tmp_path / 'model.onnx'
     about = export_onnx(model, out, spaces)
     outputs, session = run_onnx(out, images)
@@ -318,6 +320,8 @@ def test_onnx_of_v_and_of_spaces(checkpoint, images, tmp_path, spaces):
     read = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
     assert read == {key: value for key, value in about.items() if key != 'difference'}
     assert b'site-packages' not in out.read_bytes()
+    weights = [each.name for each in onnx.load(out).graph.initializer]
+    assert any('neck.heads' in name for name in weights) == (spaces is not None), 'only heads that are asked for'
 
 
 def test_onnx_of_loocpp(images, tmp_path):
@@ -381,8 +385,8 @@ def test_tables(tmp_path, monkeypatch):
 
 def test_amp_and_workers(checkpoint, folder):
     model = load_model(checkpoint)
-    full = get_bank(model, folder, batch_size=4).parts
+    full = picture_source(model, folder, batch_size=4).feature_set('images').parts
     assert list(full) == ['V', 'invariant', 'rotation', 'color']
-    half = get_bank(model, folder, batch_size=4, workers=1, amp=True).parts
+    half = picture_source(model, folder, batch_size=4, workers=1, amp=True).feature_set('images').parts
     assert not torch.equal(half['V'], full['V'])
     torch.testing.assert_close(half['V'], full['V'], rtol=0.1, atol=0.1)

@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from looc_mm.datasets import Factors
-from looc_mm.evaluation.results import write_results
+from looc_mm.evaluation import write_results
 from looc_mm.registry import TRANSFORMS
 from looc_mm.visualization import draw_probes, draw_views
 

@@ -10,11 +10,10 @@ import os
 from looc_mm.export import (
     check_table,
     default_device,
-    get_bank,
     list_images,
     load_model,
     output_names,
-    pick,
+    picture_source,
     write_features,
 )
 from looc_mm.plugins import PLUGIN_HELP, load_files
@@ -49,8 +48,9 @@ def main() -> None:
     model = load_model(args.checkpoint, args.trust_checkpoint)
     names = output_names(model, args.spaces)
     images = list_images(args.folder)
-    bank = get_bank(model, images, args.size, args.batch_size, args.device, args.workers, args.amp)
-    parts = {name: pick(bank.parts, name) for name in names}
+    source = picture_source(model, images, args.size, args.batch_size, args.device, args.workers, args.amp)
+    found = source.feature_set('images').to('cpu')
+    parts = {name: found.select([name]).x for name in names}
     root = os.path.expanduser(args.folder)
     write_features(args.out, [os.path.relpath(path, root) for path in images], parts)
     widths = ', '.join(f'{name} ({values.shape[1]})' for name, values in parts.items())

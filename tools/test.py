@@ -2,21 +2,20 @@
 
 python tools/test.py configs/linear_eval/imagenette.py work_dirs/looc/epoch_200.pth
 python tools/test.py configs/linear_eval/imagenette.py configs/looc/looc_r18_imagenette.py  # random weights, a baseline
+python tools/test.py configs/linear_eval/imagenette.py work_dirs/looc/epoch_200.pth --protocols knn few_shot  # or all
 """
 
 import argparse
-import os
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from mmengine.utils import import_modules_from_strings
 
+from looc_mm.checkpoint import Checkpoint, load_weights, read_checkpoint
 from looc_mm.engine.launch import LAUNCHERS, setup_launch
-from looc_mm.evaluation.checkpoint import check_weights, read_checkpoint, read_training_config
+from looc_mm.evaluation.run import choose_protocols
 from looc_mm.plugins import PLUGIN_HELP, load_files
 
 
@@ -27,9 +26,15 @@ def parse_args() -> argparse.Namespace:
         'checkpoint', help='checkpoint, or a pretraining config (.py) for its model with random weights'
     )
     parser.add_argument(
-        '--work-dir', help='where results.json goes; default: work_dirs/<folder>/<config>/<run>_<checkpoint>'
+        '--work-dir',
+        help='where results.json goes; default: work_dirs/<folder or protocols>/<config>/<run>_<checkpoint>',
     )
     parser.add_argument('--spaces', nargs='+', help='probe the embeddings of these spaces, or of "all", in place of V')
+    parser.add_argument(
+        '--protocols',
+        nargs='+',
+        help='run these instead of those of the config: linear, knn, few_shot, ... or "all" that suit the model',
+    )
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument(
         '--cache',
@@ -51,25 +56,27 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def build_config(args: argparse.Namespace, checkpoint: dict[str, Any] | None) -> Config:
+def build_config(args: argparse.Namespace, checkpoint: Checkpoint | None) -> Config:
     cfg = Config.fromfile(args.config)
     if 'model' not in cfg:
-        if checkpoint is None:
-            pretraining = Config.fromfile(args.checkpoint)
-            if 'model' not in pretraining:
-                raise ValueError(f'{args.checkpoint} has no `model`: give a checkpoint or a pretraining config.')
+        if checkpoint is not None:
+            cfg.model = checkpoint.model_config
+        elif 'model' in (pretraining := Config.fromfile(args.checkpoint)):
+            cfg.model = pretraining.model
         else:
-            pretraining = read_training_config(checkpoint, args.checkpoint, args.trust_checkpoint)
-            import_modules_from_strings(**pretraining.get('custom_imports', {'imports': []}))
-        cfg.model = pretraining['model']
+            raise ValueError(f'{args.checkpoint} has no `model`: give a checkpoint or a pretraining config.')
     if checkpoint is not None:
-        cfg.load_from = args.checkpoint
+        cfg.test_cfg.update(checkpoint=checkpoint.path, experiment=checkpoint.experiment)
     path = Path(args.config).resolve()
     source = Path(args.checkpoint).resolve()
+    folder = '_'.join(args.protocols or [path.parent.name])
     run = '_'.join([source.parent.name if checkpoint else 'random', source.stem, *(args.spaces or [])])
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', path.parent.name, path.stem, run))
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or str(Path('work_dirs', folder, path.stem, run))
     cfg.randomness = dict(seed=args.seed)
     cfg.test_cfg.update(seed=args.seed, amp=args.amp, cache=None if args.cache == 'none' else args.cache)
+    if args.protocols:
+        cfg.test_cfg.protocols = choose_protocols(args.protocols, cfg.test_cfg.get('protocols', []))
+        cfg.test_cfg.skip_unsuitable = args.protocols == ['all']
     if args.spaces:
         cfg.test_cfg.representation = args.spaces
     cfg.merge_from_dict(args.cfg_options)
@@ -80,15 +87,12 @@ def main() -> None:
     args = parse_args()
     load_files(args.plugin)
     checkpoint = None if args.checkpoint.endswith('.py') else read_checkpoint(args.checkpoint, args.trust_checkpoint)
-    if args.trust_checkpoint:
-        os.environ['TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'] = '1'  # for the runner, which loads the file again
     cfg = build_config(args, checkpoint)
     setup_launch(cfg, args.launcher)
     runner = Runner.from_cfg(cfg)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if checkpoint is not None:
-        prefixes = ('backbone.', 'neck.') if args.spaces else getattr(model, 'representation_prefixes', ('backbone.',))
-        check_weights(model, checkpoint.get('state_dict', checkpoint), args.checkpoint, prefixes)
+        load_weights(model, checkpoint)
     else:
         model.init_weights()
         if is_main_process():

@@ -10,8 +10,10 @@ import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import HistoryBuffer
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from looc_mm.checkpoint import check_training_start, weights_of
 from looc_mm.registry import HOOKS
 
 _PLAIN_TYPES = (str, bytes, bool, int, float, complex, type(None), torch.Size, torch.dtype, torch.device)
@@ -76,10 +78,13 @@ class PlainCheckpoint(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Makes history buffers of the stored histories, in place; other files pass unchanged.
 
+        MMEngine runs a stored ``meta['config']`` as Python when it resumes. It is left out: our files have none.
+
         Args:
             runner: The runner of the training process.
             checkpoint: What was read.
         """
+        checkpoint.get('meta', {}).pop('config', None)
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for name, history in scalars.items():
             if isinstance(history, dict):
@@ -94,7 +99,24 @@ class SafeCheckpointHook(CheckpointHook):
     A checkpoint is written as ``unfinished.pth`` and takes its name when it is complete; ``last_checkpoint`` names it
     only then, and only then are the oldest beyond ``max_keep_ckpts`` deleted. For local folders. Arguments are those
     of :class:`mmengine.hooks.CheckpointHook`; its ``save_best`` files are written MMEngine's way.
+
+    A file that a training starts from (``load_from``, ``--resume``) has to fit the model.
     """
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuses a file that does not fit the model, and logs what matched.
+
+        Args:
+            runner: The runner of the training process.
+            checkpoint: What was read.
+
+        Raises:
+            ValueError: The file lacks the backbone's weights, or in a resumed run a part of the model.
+        """
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        path = runner._load_from or runner.work_dir
+        matched = check_training_start(model, weights_of(checkpoint), path, bool(runner._resume))
+        runner.logger.info(f'{path}: {matched}.')
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         name = self.filename_tmpl.format(step)

@@ -1,36 +1,44 @@
-"""Evaluation on frozen features: extract once, then one file per protocol."""
+"""Evaluation on frozen features: extract once, then one file for each protocol."""
 
-from .features import FeatureBank, Features, extract_bank, extract_features
-from .few_shot import FewShotProbe
-from .head_preference import HeadPreference
-from .invariance import InvarianceMatrix
-from .knn import KNNProbe
-from .linear import LinearProbe
-from .linear_augmented import AugmentedLinearProbe
+from .extract import extract
+from .features import Features, FeatureSet
+from .linear_classifier import LinearClassifier
 from .loop import FrozenFeatureLoop
 from .monitor import Monitor
-from .results import write_results
-from .retrieval import Retrieval
-from .robustness import RobustnessProbe
-from .rotation import RotationProbe
-from .space_ablation import SpaceAblation
+from .protocols.base import Protocol, Score
+from .protocols.few_shot import FewShotProbe
+from .protocols.head_preference import HeadPreference
+from .protocols.invariance import InvarianceMatrix
+from .protocols.knn import KNNProbe
+from .protocols.linear import LinearProbe
+from .protocols.linear_augmented import AugmentedLinearProbe
+from .protocols.retrieval import Retrieval
+from .protocols.robustness import RobustnessProbe
+from .protocols.rotation import RotationProbe
+from .protocols.space_ablation import SpaceAblation
+from .run import run_protocols, write_results
+from .source import FeatureSource
 
 __all__ = [
     'AugmentedLinearProbe',
-    'FeatureBank',
+    'FeatureSet',
+    'FeatureSource',
     'Features',
     'FewShotProbe',
     'FrozenFeatureLoop',
     'HeadPreference',
     'InvarianceMatrix',
     'KNNProbe',
+    'LinearClassifier',
     'LinearProbe',
     'Monitor',
+    'Protocol',
     'Retrieval',
     'RobustnessProbe',
     'RotationProbe',
+    'Score',
     'SpaceAblation',
-    'extract_bank',
-    'extract_features',
+    'extract',
+    'run_protocols',
     'write_results',
 ]

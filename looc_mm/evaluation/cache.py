@@ -3,23 +3,24 @@
 import hashlib
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.dist import all_reduce, is_main_process
 from torch import nn
 from torch.utils.data import ConcatDataset, Dataset
 
 from looc_mm.files import whole
+from looc_mm.models.representation import representation_state
 
-from .features import FeatureBank
-
-#: What may change without changing features: momentum copies, queues, the counters of batch norm.
-PASSED_OVER = ('key_', 'neck.queues', 'conditioner', 'predictor')
+from .extract import VERSION
+from .features import FeatureSet
 
 
 class FeatureCache:
-    """A folder of feature banks, one file each, named by a digest of model, data, transform and extraction.
+    """A folder of feature sets, one file each, named by a digest of model, data, transform and extraction.
 
     Two runs may share it: a file appears at once and whole, and whoever comes second replaces it by the same.
 
@@ -34,25 +35,38 @@ class FeatureCache:
         """The file of a key."""
         return self.folder / f'{key}.pth'
 
-    def read(self, key: str) -> FeatureBank | None:
-        """The bank of a key; None if there is none or its file is broken."""
+    def get(self, key: str, make: Callable[[], FeatureSet]) -> FeatureSet:
+        """The features of a key, read by every process, or made by every process and written by the main one.
+
+        Args:
+            key: What :func:`cache_key` gives.
+            make: Makes the features; it may talk to the other processes.
+        """
+        found = self.read(key)
+        everywhere = torch.tensor(int(found is not None))  # hosts that share no folder find different things
+        all_reduce(everywhere, 'min')
+        if found is not None and everywhere:
+            return found
+        made = make()
+        if is_main_process():
+            with whole(self.path(key)) as part:
+                torch.save(vars(made), part)
+        return made
+
+    def read(self, key: str) -> FeatureSet | None:
+        """The features of a key; None if there are none or their file is broken."""
         try:
             saved = torch.load(self.path(key), weights_only=True)
-            return FeatureBank(saved['parts'], saved['labels'])
+            return FeatureSet(saved['parts'], saved['labels'])
         except (FileNotFoundError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError):
             return None
 
-    def write(self, key: str, bank: FeatureBank) -> None:
-        """Store a bank."""
-        with whole(self.path(key)) as part:
-            torch.save(vars(bank), part)
-
 
 def cache_key(model: nn.Module, dataset: Dataset, **extraction: Any) -> str | None:
-    """Digest of all that features depend on.
+    """Digest of all that features depend on, the version of the extraction included.
 
     Args:
-        model: Its weights, its modules' settings and its preprocessor count.
+        model: The weights that its representations depend on and its modules' settings count.
         dataset: Its list of samples, its transforms, its simple attributes, and each image file's size and time count;
             of a concatenation each part's.
         **extraction: Settings of the extraction.
@@ -64,12 +78,11 @@ def cache_key(model: nn.Module, dataset: Dataset, **extraction: Any) -> str | No
     samples = [_samples(each) for each in parts]
     if None in samples:
         return None
-    digest = hashlib.sha256(repr((sorted(extraction.items()), repr(model), torch.__version__)).encode())
-    tensors = {**model.state_dict(), **{f'buffer {name}': value for name, value in model.named_buffers()}}
-    for name, value in sorted(tensors.items()):
-        if not name.removeprefix('buffer ').startswith(PASSED_OVER):
-            digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    settings = (VERSION, sorted(extraction.items()), repr(model), torch.__version__)
+    digest = hashlib.sha256(repr(settings).encode())
+    for name, value in sorted(representation_state(model).items()):
+        digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     for part, listed in zip(parts, samples, strict=True):
         digest.update(repr((type(part).__name__, _settings(part))).encode())
         for sample in listed or ():

@@ -1,4 +1,4 @@
-"""Protocols during pretraining: what the representation tells, epoch by epoch."""
+"""Protocols during pretraining."""
 
 import copy
 from pathlib import Path
@@ -9,9 +9,11 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from looc_mm.checkpoint import config_name
 from looc_mm.registry import HOOKS
 
 from .loop import FrozenFeatureLoop
+from .run import run_protocols, table
 
 
 @HOOKS.register_module()
@@ -33,7 +35,7 @@ class Monitor(Hook):
         ValueError: If the interval is not positive, or the config evaluates nothing.
     """
 
-    priority = 'LOW'  # after the checkpoint is written
+    priority = 95  # after the checkpoint is written (90): a protocol that raises does not cost it
 
     def __init__(self, config: str, protocols: list[dict] | None = None, interval: int = 10) -> None:
         if interval < 1:
@@ -58,10 +60,11 @@ class Monitor(Hook):
         if not (self.every_n_epochs(runner, self.interval) or self.is_last_train_epoch(runner)):
             return
         epoch = runner.epoch + 1
-        self.loop.banks.clear()
-        self.loop.folder = str(Path(runner.work_dir, 'monitor', f'epoch_{epoch}'))
-        self.loop.checkpoint = f'epoch {epoch}'
+        source, folder = self.loop.source, Path(runner.work_dir, 'monitor', f'epoch_{epoch}')
+        source.forget()
         with torch.random.fork_rng():
-            metrics = self.loop.run()
+            name = config_name(runner.experiment_name)
+            metrics = run_protocols(source, self.loop.protocols, folder, f'epoch {epoch}', name)
+        runner.logger.info(table(source, metrics, f'epoch {epoch}'))
         runner.visualizer.add_scalars(metrics, step=epoch)
         runner.message_hub.update_scalars({f'monitor/{name}': value for name, value in metrics.items()})

@@ -1,12 +1,12 @@
+from looc_mm.checkpoint import load_model
+
 from .features import (
     check_table,
     default_device,
-    get_bank,
     get_features,
     list_images,
-    load_model,
     output_names,
-    pick,
+    picture_source,
     view_size,
     write_features,
 )
@@ -17,12 +17,11 @@ __all__ = [
     'default_device',
     'export_onnx',
     'export_state_dict',
-    'get_bank',
     'get_features',
     'list_images',
     'load_model',
     'output_names',
-    'pick',
+    'picture_source',
     'view_size',
     'write_features',
 ]

@@ -13,54 +13,18 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from mmcv.transforms import CenterCrop
-from mmengine.registry import DefaultScope
-from mmengine.utils import import_modules_from_strings
 from mmpretrain.datasets.transforms import ResizeEdge
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from looc_mm.checkpoint import load_model
 from looc_mm.datasets.folder import ImageFolder
 from looc_mm.datasets.transforms import PackCanvas, decode, one_thread
-from looc_mm.evaluation.checkpoint import check_weights, read_checkpoint, read_training_config
-from looc_mm.evaluation.features import FeatureBank, extract_bank
+from looc_mm.evaluation.source import FeatureSource
 from looc_mm.files import whole
-from looc_mm.models.representation import (
-    check_spaces,
-    choose,
-)
-from looc_mm.registry import MODELS
+from looc_mm.models.representation import representation_names, resolve_spaces
 
 Images: TypeAlias = str | Path | Sequence[str | Path] | Tensor
-
-
-def load_model(checkpoint: str | Path, trust: bool = False) -> nn.Module:
-    """The network of a checkpoint, built from the training config that stands in it.
-
-    Args:
-        checkpoint: A file that training wrote.
-        trust: Whether the file may bring pickled objects and Python, which are run.
-
-    Returns:
-        The whole model, on the CPU, in evaluation mode.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: The file is broken, needs trust, holds no config, or not the weights of the config's model.
-    """
-    content = read_checkpoint(checkpoint, trust)
-    if not content.get('meta', {}).get('cfg'):
-        raise ValueError(
-            f'{checkpoint} holds no training config, from which its model would be built: give a checkpoint as '
-            f"tools/train.py writes it, {{'state_dict': ..., 'meta': {{'cfg': text of the config}}}}."
-        )
-    config = read_training_config(content, checkpoint, trust)
-    with DefaultScope.overwrite_default_scope('looc_mm'):
-        import_modules_from_strings(**config.get('custom_imports', {'imports': []}))
-        model: nn.Module = MODELS.build(config['model'])
-    weights = {key.removeprefix('module.'): value for key, value in content.get('state_dict', content).items()}
-    check_weights(model, weights, checkpoint, ('backbone.', 'neck.heads.'))
-    model.load_state_dict(weights, strict=False)  # what is no part of a representation may be missing
-    return model.eval()
 
 
 def view_size(model: nn.Module) -> int:
@@ -150,7 +114,7 @@ def list_images(folder: str | Path) -> list[str]:
         ) from error
 
 
-def get_bank(
+def picture_source(
     model: nn.Module,
     images: Images,
     size: int | None = None,
@@ -158,8 +122,9 @@ def get_bank(
     device: torch.device | str | None = None,
     workers: int = 0,
     amp: bool = False,
-) -> FeatureBank:
-    """V and every space of pictures, in one pass; :func:`get_features` is a choice from it.
+    spaces: Sequence[str] | None = None,
+) -> FeatureSource:
+    """The frozen features of pictures: its split 'images'.
 
     Args:
         model: As :func:`load_model` gives it, or any of MMPreTrain's with a backbone.
@@ -169,14 +134,16 @@ def get_bank(
         device: Where the model is moved to and runs; None: where it is.
         workers: Processes that decode.
         amp: Whether the forward pass runs under autocast.
+        spaces: None for V; else names of spaces.
 
     Returns:
-        On the CPU, in the order of the list or tensor; a folder's is :func:`list_images`.
+        In the order of the list or tensor; a folder's is :func:`list_images`.
 
     Raises:
         FileNotFoundError: A file or folder is missing.
-        ValueError: As :class:`Pictures` and :func:`view_size`.
+        ValueError: A space is unknown; as :class:`Pictures` and :func:`view_size`.
     """
+    resolve_spaces(model, spaces)  # before files are looked at
     if isinstance(images, str | Path):
         images = list_images(images)
     pictures = Pictures(images, view_size(model) if size is None else size)
@@ -186,7 +153,7 @@ def get_bank(
     loader = DataLoader(
         pictures, min(batch_size, len(pictures)), num_workers=workers, worker_init_fn=one_thread if workers else None
     )
-    return extract_bank(model, loader, amp=amp)
+    return FeatureSource(model, {'images': loader}, name='images', spaces=spaces, amp=amp)
 
 
 def get_features(
@@ -212,16 +179,14 @@ def get_features(
 
     Raises:
         FileNotFoundError: A file or folder is missing.
-        ValueError: A space is unknown; as :func:`load_model` and :func:`get_bank`.
+        ValueError: A space is unknown; as :func:`load_model` and :func:`picture_source`.
     """
     if isinstance(checkpoint_or_model, nn.Module):
         model = checkpoint_or_model
     else:
         model = load_model(checkpoint_or_model)
         device = device or default_device()
-    if spaces is not None:
-        check_spaces(spaces, getattr(model, 'spaces', ()))
-    return get_bank(model, images, size, batch_size, device).choose(spaces).x
+    return picture_source(model, images, size, batch_size, device, spaces=spaces).features('images').x.cpu()
 
 
 def default_device() -> str:
@@ -230,34 +195,17 @@ def default_device() -> str:
 
 
 def output_names(model: nn.Module, asked: Sequence[str] | None = None) -> list[str]:
-    """Names of the representations that were asked for.
+    """Names of the representations that a user asked for, each to be given apart.
 
     Args:
         model: With spaces or without.
-        asked: None for V; ['all'] for V and every space (of LooC++, whose V is its spaces, for these); else 'V' or
-            names of spaces.
+        asked: As for :func:`resolve_spaces`, but ['all'] is V and every space, of LooC++ every space.
 
     Raises:
         ValueError: A name is unknown.
     """
-    known = list(getattr(model, 'spaces', ()))
-    if asked is None:
-        return ['V']
-    if list(asked) == ['all']:
-        return known if is_split(model) else ['V', *known]
-    if isinstance(asked, str) or list(asked) != ['V']:
-        check_spaces(asked if isinstance(asked, str) else [name for name in asked if name != 'V'], known)
-    return list(dict.fromkeys(asked))
-
-
-def is_split(model: nn.Module) -> bool:
-    """Whether it is LooC++, where each space has a last stage of its own."""
-    return getattr(model, 'backbone_cfg', None) is not None
-
-
-def pick(parts: Mapping[str, Tensor], name: str) -> Tensor:
-    """One representation by its name; V of LooC++ is its spaces, concatenated."""
-    return choose(parts, None if name == 'V' else [name])
+    every = asked is not None and not isinstance(asked, str) and list(asked) == ['all']
+    return representation_names(model) if every else list(dict.fromkeys(resolve_spaces(model, asked)))
 
 
 def check_table(out: str | Path) -> None:

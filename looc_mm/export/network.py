@@ -15,14 +15,15 @@ from torch import Tensor, nn
 
 from looc_mm.files import whole
 from looc_mm.models.representation import (
-    all_representations,
-    check_spaces,
     frozen,
     preprocess,
-    representation,
+    representation_names,
+    representations,
+    resolve_spaces,
+    select,
 )
 
-from .features import is_split, need, output_names, pick, view_size
+from .features import need, output_names, view_size
 
 TOLERANCE = 1e-4  # largest absolute difference between a feature and the exported network's
 NAMES = ('torchvision', 'timm', 'mmpretrain')
@@ -78,7 +79,7 @@ def export_state_dict(
         elif names != 'mmpretrain':
             about['architecture'], twin = _twin(model, state, names)
             probe = _probe(model, about['view_size'], 2)
-            own = representation(model, probe, None if space is None else [space])
+            own = select(representations(model, probe), ['V' if space is None else space])
             who = f'{about["architecture"]} of {names}'
             remedy = 'Settings that weights do not show (style, strides, dilations, norm_cfg) may differ; take ONNX.'
             about['difference'] = _check(own, twin.to(probe.device)(probe), who, remedy)
@@ -158,24 +159,20 @@ class _Outputs(nn.Module):
         self.names = tuple(names)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        if self.names == ('V',):
-            return (representation(self.model, images),)  # without heads
-        parts = all_representations(self.model, images)
-        return tuple(pick(parts, name) for name in self.names)
+        parts = representations(self.model, images)
+        return tuple(select(parts, [name]) for name in self.names)
 
 
 def _branch(model: nn.Module, spaces: Sequence[str] | None) -> str | None:
     """The space whose last stage makes LooC++'s backbone whole; None for LooC."""
     asked = None if spaces is None or list(spaces) == ['V'] else list(spaces)
-    known = list(getattr(model, 'spaces', ()))
-    if is_split(model):
+    if 'V' not in (known := representation_names(model)):
         if asked is None or len(asked) != 1:
             raise ValueError(
                 f'In LooC++ each space has a last stage of its own, and a backbone has one: name the space whose it is '
                 f'to have, one of {known}; got {asked}. All of them together go to ONNX.'
             )
-        check_spaces(asked, known)
-        return asked[0]
+        return resolve_spaces(model, asked)[0]
     if asked is not None:
         raise ValueError(
             f'Got the spaces {asked}; weights under the names of torchvision, timm and MMPreTrain are those of the '

@@ -70,18 +70,10 @@ class CASSLE(MultiHeadMoCo):
         """As MoCo's, and the conditioner with them."""
         return [*super().momentum_pairs, (self.key_conditioner, self.conditioner)]
 
-    def extract_all(self, images: Tensor) -> dict[str, Tensor]:
-        """V alone: its heads read parameters that a plain image does not have."""
+    #: V alone: the heads read parameters that a plain image does not have.
+    representation_names = ['V']
+    representation_prefixes = ('backbone.',)
+
+    def representations(self, images: Tensor) -> dict[str, Tensor]:
+        """V alone, (B, C)."""
         return {'V': self.features(images)}
-
-    def extract_feat(self, images: Tensor, spaces: Sequence[str] | None = None) -> Tensor:
-        """V, (B, C).
-
-        Raises:
-            ValueError: If spaces are asked for.
-        """
-        if spaces is not None:
-            raise ValueError(
-                'CASSLE has no embeddings of plain images, its heads read how they were augmented: take V.'
-            )
-        return self.features(images)

@@ -19,7 +19,7 @@ from looc_mm.registry import MODELS
 from looc_mm.views import ViewTable, view_names
 
 from .last_stage import fresh_last_stage, take_last_stage
-from .representation import check_spaces, encode
+from .representation import encode, resolve_spaces, select
 
 
 class MultiHead(BaseSelfSupervisor):
@@ -41,11 +41,14 @@ class MultiHead(BaseSelfSupervisor):
 
     Attributes:
         spaces: ``('invariant', *leave_one_out)``.
+        representation_prefixes: What the names of the weights that representations depend on begin with.
 
     Raises:
         ValueError: If the spaces are declared nowhere or twice, the head needs the view table where there is none, or
             the backbone cannot be split.
     """
+
+    representation_prefixes: tuple[str, ...] = ('backbone.', 'neck.heads.')
 
     def __init__(
         self,
@@ -204,41 +207,40 @@ class MultiHead(BaseSelfSupervisor):
         """'loss' is what is minimised; the other entries are only logged."""
         return losses['loss'], {**losses, 'loss': losses['loss'].detach()}
 
-    def extract_feat(self, images: Tensor, spaces: Sequence[str] | None = None) -> Tensor:
-        """The learnt representation.
+    @property
+    def representation_names(self) -> list[str]:
+        """What :meth:`representations` gives."""
+        return [*(['V'] if self.backbone_cfg is None else []), *self.spaces]
+
+    def representations(self, images: Tensor) -> dict[str, Tensor]:
+        """V and the embedding Z_i of every space, in one pass; in LooC++ the pooled last stage of every space.
 
         Args:
             images: (B, 3, h, w), normalised.
-            spaces: None for V; else names of spaces, whose Z_i are concatenated in the given order. In LooC++ they
-                stand for the pooled last stages of the spaces, and None for all of these.
 
         Returns:
-            (B, C) for V, (B, D * len(spaces)) for spaces, (B, C * len(spaces)) for LooC++.
-
-        Raises:
-            ValueError: If a space is unknown.
+            'V' to (B, C) and every space to (B, D); in LooC++ every space to (B, C).
         """
-        features = self.features(images)
-        if spaces is not None:
-            check_spaces(spaces, self.spaces)
-        if self.backbone_cfg is not None:
-            heads = [self.neck.heads[space] for space in spaces or self.spaces]
-            return torch.cat([head.branch(features) for head in heads], 1)
-        if spaces is None:
-            return features
-        return torch.cat([self.neck.heads[space](features) for space in spaces], 1)
-
-    def extract_all(self, images: Tensor) -> dict[str, Tensor]:
-        """What :meth:`extract_feat` chooses from, in one pass: 'V', which LooC++ does not have, and every space."""
         features = self.features(images)
         if self.backbone_cfg is not None:
             return {space: self.neck.heads[space].branch(features) for space in self.spaces}
         return {'V': features, **{space: self.neck.heads[space](features) for space in self.spaces}}
 
-    @property
-    def representation_prefixes(self) -> tuple[str, ...]:
-        """Where in the state dict the representation's weights stand when no spaces are chosen."""
-        return ('backbone.',) if self.backbone_cfg is None else ('backbone.', 'neck.heads.')
+    def extract_feat(self, images: Tensor, spaces: Sequence[str] | None = None) -> Tensor:
+        """MMPreTrain's name for one representation.
+
+        Args:
+            images: (B, 3, h, w), normalised.
+            spaces: None for V; else names of spaces, which are concatenated in the given order.
+
+        Returns:
+            (B, C).
+
+        Raises:
+            ValueError: If a space is unknown.
+        """
+        names = resolve_spaces(self, spaces)
+        return select(self.representations(images), names)
 
     def check_views(self, inputs: Tensor | Sequence[Tensor], data_samples: list | None) -> None:
         """Refuse a first batch whose views are not the model's, before hours are spent."""

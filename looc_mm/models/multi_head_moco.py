@@ -67,6 +67,16 @@ class MultiHeadMoCo(MultiHead):
         for key, query in self.momentum_pairs:
             key.load_state_dict(query.state_dict())
 
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object, **kwargs: object) -> None:
+        """A part of the key encoder that the file does not hold starts as the copy of the query encoder's."""
+        names = {module: prefix + name for name, module in self.named_modules()}
+        for key, query in self.momentum_pairs:
+            if not any(name.startswith(f'{names[key]}.') for name in state_dict):
+                start = f'{names[query]}.'
+                copies = {name: value for name, value in state_dict.items() if name.startswith(start)}
+                state_dict.update({f'{names[key]}.{name[len(start) :]}': value for name, value in copies.items()})
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
     def loss(
         self,
         inputs: Tensor | Sequence[Tensor],

@@ -75,55 +75,73 @@ def preprocess(model: nn.Module, batch: dict) -> Tensor:
     return preprocessor({'inputs': images, 'data_samples': None}, False)['inputs']
 
 
-def representation(model: nn.Module, images: Tensor, spaces: Sequence[str] | None = None) -> Tensor:
-    """The features of any model with a backbone: ours, or one of MMPreTrain's.
+def representations(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
+    """Every representation of any model with a backbone, in one pass; :func:`select` chooses from them.
 
     Args:
-        model: With spaces, one like :class:`MultiHead`; else its ``backbone`` is pooled.
+        model: Ours, which has a method of this name; or one of MMPreTrain's, whose ``backbone`` is pooled.
         images: (B, 3, h, w), normalised.
-        spaces: None for V; else names of spaces.
 
     Returns:
-        (B, C) float.
+        'V' and every space to (B, C) float. LooC++ has no 'V' of its own: that is all its spaces, concatenated.
+    """
+    if hasattr(model, 'representations'):
+        return model.representations(images)  # type: ignore[operator]
+    return {'V': encode(model.backbone, images)}  # type: ignore[arg-type]
+
+
+def representation_names(model: nn.Module) -> list[str]:
+    """The names that :func:`representations` gives for a model."""
+    return list(getattr(model, 'representation_names', ['V']))
+
+
+def resolve_spaces(model: nn.Module, asked: Sequence[str] | None = None) -> list[str]:
+    """The names of the representations that a user asked for.
+
+    Args:
+        model: With spaces or without.
+        asked: None for V; ['all'] for every space; else names of spaces, or 'V'.
+
+    Returns:
+        Names for :func:`select`.
 
     Raises:
-        ValueError: If the model has no such spaces.
+        ValueError: A name is unknown.
     """
-    if hasattr(model, 'spaces'):
-        return model.extract_feat(images, spaces)  # type: ignore[operator]
-    if spaces is not None:
-        raise ValueError(f'{type(model).__name__} has no spaces, and {list(spaces)} were asked for. Leave them out.')
-    return encode(model.backbone, images)  # type: ignore[arg-type]
+    if asked is None:
+        return ['V']
+    spaces = [name for name in representation_names(model) if name != 'V']
+    if spaces and not isinstance(asked, str) and list(asked) == ['all']:
+        return spaces
+    if isinstance(asked, str) or not asked or not {'V', *spaces}.issuperset(asked):
+        raise ValueError(f'Asked for the spaces {asked}; {type(model).__name__} has {spaces}. Leave them out to get V.')
+    return list(asked)
 
 
-def all_representations(model: nn.Module, images: Tensor) -> dict[str, Tensor]:
-    """'V' and every space of any model with a backbone, in one pass; see :func:`representation`."""
-    if hasattr(model, 'extract_all'):
-        return model.extract_all(images)  # type: ignore[operator]
-    spaces = getattr(model, 'spaces', ())
-    return {'V': representation(model, images), **{space: representation(model, images, [space]) for space in spaces}}
-
-
-def choose(parts: Mapping[str, Tensor], spaces: Sequence[str] | None = None) -> Tensor:
+def select(parts: Mapping[str, Tensor], names: Sequence[str] | None = None) -> Tensor:
     """One representation out of all.
 
     Args:
-        parts: What :func:`all_representations` gives, (B, C) each.
-        spaces: None for V, which in LooC++ is all spaces; else names of spaces.
+        parts: What :func:`representations` gives, (B, C) each.
+        names: None for V; else 'V' or names of spaces. V of LooC++ is all its spaces.
 
     Returns:
-        (B, C), of spaces concatenated in the given order.
-    """
-    names = list(spaces) if spaces is not None else ['V'] if 'V' in parts else list(parts)
-    return parts[names[0]] if len(names) == 1 else torch.cat([parts[name] for name in names], 1)
-
-
-def check_spaces(asked: Sequence[str], spaces: Sequence[str]) -> None:
-    """Refuse names that are no spaces of the model.
+        (B, C), of several names concatenated in the given order.
 
     Raises:
-        ValueError: With both lists.
+        ValueError: A name is unknown.
     """
-    unknown = [space for space in asked if space not in spaces]
-    if unknown or not asked or isinstance(asked, str):
-        raise ValueError(f'Asked for the spaces {asked}; the model has {list(spaces)}. Leave them out to get V.')
+    names = ['V'] if names is None else list(names)
+    if not names or not {'V', *parts}.issuperset(names):
+        raise ValueError(f'Asked for the representations {names}; there are {list(parts)}.')
+    chosen: list[Tensor] = []
+    for name in names:
+        chosen += [parts[name]] if name in parts else parts.values()
+    return chosen[0] if len(chosen) == 1 else torch.cat(chosen, 1)
+
+
+def representation_state(model: nn.Module) -> dict[str, Tensor]:
+    """The weights and buffers that a model's representations depend on, by name."""
+    prefixes = getattr(model, 'representation_prefixes', ('backbone.',))
+    tensors = {**model.state_dict(), **dict(model.named_buffers())}
+    return {name: each for name, each in tensors.items() if name.startswith((*prefixes, 'data_preprocessor.'))}

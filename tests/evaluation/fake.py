@@ -18,7 +18,7 @@ class FakePreprocessor(nn.Module):
 class FakeModel(BaseModel):
     """V is a pooled convolution, the spaces are slices of it."""
 
-    spaces = ('invariant', 'rotation')
+    representation_names = ('V', 'invariant', 'rotation')
 
     def __init__(self, width=8):
         super().__init__()
@@ -29,13 +29,9 @@ class FakeModel(BaseModel):
     def forward(self, inputs, mode='tensor'):
         raise NotImplementedError
 
-    def extract_feat(self, images, spaces=None):
+    def representations(self, images):
         v = self.backbone(images).flatten(2).mean(-1)  # (B, C)
-        if spaces is None:
-            return v
-        half = self.width // 2
-        parts = {'invariant': v[:, :half], 'rotation': v[:, half:]}
-        return torch.cat([parts[space] for space in spaces], dim=1)
+        return {'V': v, 'invariant': v[:, : self.width // 2], 'rotation': v[:, self.width // 2 :]}
 
 
 @DATASETS.register_module(force=True)

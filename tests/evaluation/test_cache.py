@@ -9,7 +9,8 @@ import torch
 from mmengine.registry import init_default_scope
 
 from looc_mm.datasets import Factors, ImageFolder
-from looc_mm.evaluation import FeatureBank, loop
+from looc_mm.evaluation import FeatureSet, source
+from looc_mm.evaluation import cache as cache_module
 from looc_mm.evaluation.cache import FeatureCache, cache_key
 
 from .fake import FakeModel
@@ -21,7 +22,7 @@ def factors(**kwargs) -> Factors:
     return Factors(**{'length': 12, 'pipeline': PIPELINE, **kwargs})
 
 
-def test_the_key_follows_weights_data_transform_and_extraction():
+def test_the_key_follows_weights_data_transform_and_extraction(monkeypatch):
     init_default_scope('looc_mm')
     torch.manual_seed(0)
     model = FakeModel()
@@ -39,6 +40,8 @@ def test_the_key_follows_weights_data_transform_and_extraction():
         cache_key(model, factors(), rotate='all'),
     ]
     assert len({key, *changed}) == 7
+    monkeypatch.setattr(cache_module, 'VERSION', -1)
+    assert cache_key(model, factors(), rotate=None) not in (key, *changed), 'another extraction, other features'
     assert cache_key(model, torch.utils.data.TensorDataset(torch.zeros(3))) is None, 'who knows what it holds'
 
 
@@ -55,11 +58,11 @@ def test_a_changed_image_changes_the_key(tmp_path, photographs):
 
 def test_what_is_written_is_read_and_a_broken_file_is_none(tmp_path):
     cache = FeatureCache(tmp_path / 'new')
-    bank = FeatureBank({'V': torch.randn(3, 2)}, {'gt_label': torch.arange(3)})
+    made = FeatureSet({'V': torch.randn(3, 2)}, {'gt_label': torch.arange(3)})
     assert cache.read('a') is None
-    cache.write('a', bank)
-    read = cache.read('a')
-    assert torch.equal(read.parts['V'], bank.parts['V']) and torch.equal(read.labels['gt_label'], torch.arange(3))
+    cache.get('a', lambda: made)
+    read = cache.get('a', lambda: pytest.fail('made again'))
+    assert torch.equal(read.parts['V'], made.parts['V']) and torch.equal(read.labels['gt_label'], torch.arange(3))
     assert [path.name for path in (tmp_path / 'new').iterdir()] == ['a.pth'], 'no part is left'
     cache.path('a').write_bytes(cache.path('a').read_bytes()[:100])
     assert cache.read('a') is None
@@ -70,7 +73,7 @@ def test_a_second_run_extracts_nothing_and_gives_the_same(build_runner, tmp_path
     first = build_runner(**run)
     metrics = first.test()
     assert len(list((tmp_path / 'cache').iterdir())) == 2
-    monkeypatch.setattr(loop, 'extract_bank', lambda *args: pytest.fail('extracted again'))
+    monkeypatch.setattr(source, 'extract', lambda *args: pytest.fail('extracted again'))
     second = build_runner(**run)
     second.model.load_state_dict(first.model.state_dict())
     assert second.test() == metrics
@@ -100,3 +103,15 @@ def test_the_key_is_the_same_in_another_process(tmp_path, photographs):
         assert run.returncode == 0, run.stderr
         keys.add(run.stdout.strip())
     assert len(keys) == 1
+
+
+def test_two_hosts_without_a_shared_folder_do_not_wait_for_each_other(tmp_path):
+    """One has the features of a first run, the other does not: both extract."""
+    torch.manual_seed(0)
+    torch.save(FakeModel().state_dict(), tmp_path / 'model.pth')
+    worker = Path(__file__).with_name('two_hosts.py')
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', worker, tmp_path]
+    subprocess.run([str(part) for part in command], check=True, timeout=120)
+    first, second = ([torch.load(tmp_path / f'{run}_{rank}.pth') for rank in (0, 1)] for run in (1, 2))
+    assert torch.equal(first[0], first[1]) and torch.equal(second[0], first[0]) and torch.equal(second[1], first[0])
+    assert list((tmp_path / 'host_0').iterdir()) and not (tmp_path / 'host_1').exists()

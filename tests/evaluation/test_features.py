@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from looc_mm.evaluation import extract_features
+from looc_mm.evaluation import extract
 
 from .fake import FakeImages, FakeModel
 
@@ -14,14 +14,16 @@ from .fake import FakeImages, FakeModel
 class Pixels(nn.Module):
     """Features are the pixels themselves."""
 
-    spaces = ('invariant',)
-
     def data_preprocessor(self, batch, training):
         assert not training
         return {'inputs': batch['inputs'].float()}
 
-    def extract_feat(self, images, spaces=None):
-        return images[:, 0].flatten(1)
+    def representations(self, images):
+        return {'V': images[:, 0].flatten(1)}
+
+
+def extract_features(model, loader, spaces=None, *args, **kwargs):
+    return extract(model, loader, *args, **kwargs).select(spaces)
 
 
 def test_features_and_labels_come_in_dataset_order(build_loader):
@@ -32,7 +34,7 @@ def test_features_and_labels_come_in_dataset_order(build_loader):
     assert features.x.shape == (21, 8) and features.x.dtype == torch.float32 and not features.x.requires_grad
     assert torch.equal(features.labels['gt_label'], data.label)
     with torch.no_grad():
-        expected = model.eval().extract_feat(data.images.float() / 255)
+        expected = model.eval().representations(data.images.float() / 255)['V']
     torch.testing.assert_close(features.x, expected)
 
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from looc_mm.evaluation.head_preference import entropy, preference
+from looc_mm.evaluation.protocols.head_preference import entropy, preference
 
 
 def test_shares_by_the_sum_written_out():
@@ -33,7 +33,7 @@ def test_entropy_in_bits(shares, bits):
 
 
 def test_figures_and_picture_of_a_run(build_runner, tmp_path):
-    metrics = build_runner(protocols=[dict(type='HeadPreference')]).test()
+    metrics = build_runner(protocols=[dict(type='HeadPreference', label='gt_label')]).test()
     shares = [value for name, value in metrics.items() if '/share/' in name]
     assert len(shares) == 2 and sum(shares) == pytest.approx(100, abs=1e-3)
     assert 0 <= metrics['head_preference/fake/invariant+rotation/entropy'] <= 1

@@ -1,6 +1,7 @@
 import torch
 
-from looc_mm.evaluation.invariance import draw_matrix, invariance
+from looc_mm.evaluation.protocols.invariance import invariance
+from looc_mm.visualization import draw_matrix
 from tests.models.test_multi_head_moco import build
 
 CANVAS = torch.randint(0, 255, (6, 3, 40, 40), generator=torch.Generator().manual_seed(0)).byte()
@@ -9,13 +10,11 @@ CANVAS = torch.randint(0, 255, (6, 3, 40, 40), generator=torch.Generator().manua
 class Colours(torch.nn.Module):
     """Its V is the mean colour, which no geometry changes; its space the brightness of the left half."""
 
-    spaces = ('left',)
-
     def __init__(self, preprocessor):
         super().__init__()
         self.data_preprocessor = preprocessor
 
-    def extract_all(self, images):
+    def representations(self, images):
         left = images[..., : images.shape[-1] // 2].mean((1, 2, 3))
         return {'V': images.mean((2, 3)), 'left': torch.stack([left, images.mean((1, 2, 3))], 1)}
 

@@ -32,11 +32,28 @@ def test_weighted_votes_by_a_loop():
 
 def test_top5_differs_from_top1_and_errors_say_what_is_allowed():
     train, test = clusters(300, 0), clusters(100, 1)
-    top1, top5 = KNNProbe().evaluate(train, test)
-    assert (top1['metric'], top5['metric']) == ('top1', 'top5') and 100 / 7 < top1['value'] < top5['value']
+    top1, top5 = KNNProbe().evaluate(train, test, 'gt_label')
+    assert (top1.metric, top5.metric) == ('top1', 'top5') and 100 / 7 < top1.value < top5.value
     with pytest.raises(ValueError, match='k=400 and 300 training samples'):
-        KNNProbe(k=400).evaluate(train, test)
+        list(KNNProbe(k=400).evaluate(train, test, 'gt_label'))
     with pytest.raises(ValueError, match='temperature=0'):
         KNNProbe(temperature=0)
     with pytest.raises(ValueError, match="No label 'color'"):
-        KNNProbe(label='color').evaluate(train, test)
+        KNNProbe(label='color').labels(train, test)
+
+
+def test_top5_counts_classes_with_a_vote_alone():
+    """One neighbour votes for one class: the other four are no guesses."""
+    train, test = clusters(300, 0), clusters(100, 1)
+    top1, top5 = KNNProbe(k=1).evaluate(train, test, 'gt_label')
+    assert top1.value == top5.value < 100
+    _, top5 = KNNProbe(k=20).evaluate(train, test, 'gt_label')
+    hits = 0
+    for query, label in zip(test.x, test.labels['gt_label'], strict=True):
+        votes = dict.fromkeys(range(7), 0.0)
+        for row in torch.cosine_similarity(query[None], train.x).topk(20).indices:
+            cosine = torch.cosine_similarity(query, train.x[row], dim=0)
+            votes[int(train.labels['gt_label'][row])] += float(torch.exp(cosine / 0.07))
+        guesses = sorted((name for name, vote in votes.items() if vote), key=lambda name: -votes[name])[:5]
+        hits += int(label) in guesses
+    assert top5.value == pytest.approx(hits)

@@ -3,7 +3,24 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from looc_mm.evaluation import Features, LinearProbe
+from looc_mm.evaluation import (
+    Features,
+    FewShotProbe,
+    HeadPreference,
+    LinearClassifier,
+    LinearProbe,
+    RobustnessProbe,
+    RotationProbe,
+)
+from looc_mm.evaluation.protocols.base import accuracies
+
+
+def score(classifier, x, y):
+    return accuracies(classifier.predict(x), y)
+
+
+def evaluate(probe, train, test):
+    return list(probe.evaluate(train, test, 'gt_label'))
 
 
 def gaussians(n, num_classes=4, width=10, spread=0.6, seed=0):
@@ -22,7 +39,7 @@ def awkward(x):
 def test_lbfgs_finds_the_optimum_that_scikit_learn_finds():
     (x, y), (x_test, y_test) = gaussians(600), gaussians(1000, seed=1)
     x, x_test = awkward(x), awkward(x_test)
-    probe = LinearProbe(l2=1e-2).fit(x, y, 4)
+    probe = LinearClassifier(l2=1e-2).fit(x, y, 4)
 
     mean, std = x.double().mean(0), x.double().std(0, correction=0)
     std[-1] = 1
@@ -35,7 +52,7 @@ def test_lbfgs_finds_the_optimum_that_scikit_learn_finds():
 
     expected = 100 * reference.score(((x_test - mean) / std).numpy(), y_test.numpy())
     assert 50 < expected < 99
-    assert probe.score(x_test, y_test)['top1'] == pytest.approx(expected, abs=0.2)
+    assert score(probe, x_test, y_test)['top1'] == pytest.approx(expected, abs=0.2)
 
 
 def test_sgd_comes_within_a_point_of_the_optimum():
@@ -43,15 +60,15 @@ def test_sgd_comes_within_a_point_of_the_optimum():
     expected = (
         LogisticRegression(C=1e4, max_iter=10_000).fit(x.numpy(), y.numpy()).score(x_test.numpy(), y_test.numpy())
     )
-    probe = LinearProbe(solver='sgd', lr=0.1, epochs=50).fit(x, y, 4)
-    assert probe.score(x_test, y_test)['top1'] == pytest.approx(100 * expected, abs=1)
+    probe = LinearClassifier(solver='sgd', lr=0.1, epochs=50).fit(x, y, 4)
+    assert score(probe, x_test, y_test)['top1'] == pytest.approx(100 * expected, abs=1)
 
 
 def test_sgd_follows_the_schedule_of_the_paper(monkeypatch):
     rates = []
     step = torch.optim.SGD.step
     monkeypatch.setattr(torch.optim.SGD, 'step', lambda self: (rates.append(self.param_groups[0]['lr']), step(self)))
-    LinearProbe(solver='sgd', lr=1.0, epochs=10).fit(torch.randn(8, 3), torch.arange(8) % 2, 2)
+    LinearClassifier(solver='sgd', lr=1.0, epochs=10).fit(torch.randn(8, 3), torch.arange(8) % 2, 2)
     assert rates == pytest.approx([1] * 6 + [0.1] * 2 + [0.01] * 2)
 
 
@@ -59,34 +76,51 @@ def test_sgd_follows_the_schedule_of_the_paper(monkeypatch):
 def test_sgd_says_when_it_diverged(scale):
     x, y = gaussians(300, spread=0.1)
     with pytest.raises(ValueError, match=r'diverged.*Lower lr=30, say lr=3, or take solver="lbfgs"'):
-        LinearProbe(solver='sgd', epochs=5).fit(scale * x, y, 4)
+        LinearClassifier(solver='sgd', epochs=5).fit(scale * x, y, 4)
 
 
 def test_lbfgs_says_when_it_is_not_done():
     with pytest.warns(UserWarning, match='not done after 2 iterations: raise max_iter or l2'):
-        LinearProbe(max_iter=2).fit(*gaussians(300), 4)
+        LinearClassifier(max_iter=2).fit(*gaussians(300), 4)
 
 
 def test_top5_counts_the_five_best():
-    probe = LinearProbe()
+    probe = LinearClassifier()
     probe.weight, probe.bias = torch.zeros(7, 1), torch.arange(7.0)  # ranks 6, 5, 4, 3, 2, 1, 0
-    scores = probe.score(torch.zeros(10, 1), torch.tensor([6, 5, 4, 3, 2, 1, 0, 6, 6, 0]))
+    scores = score(probe, torch.zeros(10, 1), torch.tensor([6, 5, 4, 3, 2, 1, 0, 6, 6, 0]))
     assert scores == pytest.approx({'top1': 30.0, 'top5': 70.0})
 
 
 def test_no_top5_of_five_classes():
-    probe = LinearProbe()
+    probe = LinearClassifier()
     probe.weight, probe.bias = torch.zeros(5, 1), torch.arange(5.0)
-    assert probe.score(torch.zeros(2, 1), torch.tensor([4, 0])) == {'top1': 50.0}
+    assert score(probe, torch.zeros(2, 1), torch.tensor([4, 0])) == {'top1': 50.0}
 
 
-def test_evaluate_gives_one_dict_per_metric():
+def test_a_score_for_each_metric_and_label():
     x, y = gaussians(300)
     train = Features(x, {'gt_label': y, 'shape': y % 2})
-    (score,) = LinearProbe().evaluate(train, train)
-    assert {**score, 'value': 0} == {'metric': 'top1', 'value': 0, 'ci': None, 'solver': 'lbfgs'}
-    (score,) = LinearProbe(label='shape').evaluate(train, train)
-    assert score['factor'] == 'shape'
+    (found,) = LinearProbe().evaluate(train, train, 'gt_label')
+    assert (found.metric, found.ci, found.solver, found.factor) == ('top1', None, 'lbfgs', None)
+    assert LinearProbe().labels(train) == ['gt_label', 'shape'] and LinearProbe(label='shape').labels(train) == [
+        'shape'
+    ]
+    turned = Features(x, {'rotation': y})
+    assert LinearProbe().labels(Features(x, {**train.labels, 'rotation': y})) == ['gt_label', 'shape']
+    with pytest.raises(ValueError, match=r"No label None in the dataset; it has \['rotation'\]"):
+        LinearProbe().labels(turned)
+
+
+@pytest.mark.parametrize('kind', [RobustnessProbe, HeadPreference, LinearProbe, RotationProbe])
+def test_unknown_options_are_refused(kind):
+    """A protocol that takes the sweep and leaves it out would give a figure of another setting."""
+    more = {'dataset': {}} if kind is RobustnessProbe else {}
+    unknown = {'sweeps': [0.1]} if issubclass(kind, LinearProbe) else {'sweep': [0.1]}
+    with pytest.raises(ValueError, match=f"{kind.__name__} got the unknown options .*'solver', 'l2', 'max_iter'"):
+        kind(**more, **unknown)
+    assert kind(**more, solver='sgd', lr=0.5, seed=3).classifier.lr == 0.5
+    with pytest.raises(TypeError, match='sweep'):
+        FewShotProbe(sweep=[0.1])
 
 
 def test_errors():
@@ -94,7 +128,7 @@ def test_errors():
         LinearProbe(solver='adam')
     x, y = gaussians(10)
     with pytest.raises(ValueError, match=r"No label 'color' in the dataset; it has \['gt_label'\]"):
-        LinearProbe(label='color').evaluate(Features(x, {'gt_label': y}), Features(x, {'gt_label': y}))
+        LinearProbe(label='color').labels(Features(x, {'gt_label': y}))
 
 
 def test_a_sweep_chooses_on_held_out_training_samples():
@@ -105,16 +139,16 @@ def test_a_sweep_chooses_on_held_out_training_samples():
     test = Features(x[150:], {'gt_label': labels[150:]})
     train = Features(x[:150], {'gt_label': labels[:150]})
     values = (1e-4, 1e-1, 10.0)
-    first, swept = LinearProbe(sweep=values).evaluate(train, test)
-    assert (first['metric'], swept['metric']) == ('top1', 'top1/swept')
-    assert first == LinearProbe().evaluate(train, test)[0]
+    first, swept = evaluate(LinearProbe(sweep=values), train, test)
+    assert (first.metric, swept.metric) == ('top1', 'top1/swept')
+    assert first == evaluate(LinearProbe(), train, test)[0]
     order = torch.randperm(150, generator=torch.Generator().manual_seed(0))
     held, rest = order[:15], order[15:]
     scores = [
-        LinearProbe(l2=v).fit(train.x[rest], labels[rest], 4).score(x[held], labels[held])['top1'] for v in values
+        score(LinearClassifier(l2=v).fit(train.x[rest], labels[rest], 4), x[held], labels[held])['top1'] for v in values
     ]
     best = values[scores.index(max(scores))]
-    assert swept['value'] == LinearProbe(l2=best).evaluate(train, test)[0]['value']
+    assert swept.value == evaluate(LinearProbe(l2=best), train, test)[0].value
 
 
 def test_a_sweep_passes_over_what_diverges():
@@ -122,6 +156,6 @@ def test_a_sweep_passes_over_what_diverges():
     x = torch.randn(60, 5, generator=torch.Generator().manual_seed(0))
     data = Features(x, {'gt_label': labels})
     probe = LinearProbe(solver='sgd', lr=0.1, epochs=3, sweep=(1e38, 0.1))
-    assert probe.evaluate(data, data)[1]['value'] == probe.evaluate(data, data)[0]['value']
+    assert evaluate(probe, data, data)[1].value == evaluate(probe, data, data)[0].value
     with pytest.raises(ValueError, match='every value of sweep'):
-        LinearProbe(solver='sgd', lr=0.1, epochs=3, sweep=(1e38,)).evaluate(data, data)
+        evaluate(LinearProbe(solver='sgd', lr=0.1, epochs=3, sweep=(1e38,)), data, data)

@@ -3,9 +3,10 @@ import json
 import pytest
 import torch
 
-from looc_mm.evaluation import loop
+from looc_mm.evaluation import Protocol, Score, source
+from looc_mm.registry import PROTOCOLS
 
-LINEAR, ROTATION = dict(type='LinearProbe'), dict(type='RotationProbe')
+LINEAR, ROTATION = dict(type='LinearProbe', label='gt_label'), dict(type='RotationProbe')
 
 
 def test_records_and_metrics(build_runner, tmp_path, capsys):
@@ -23,6 +24,7 @@ def test_records_and_metrics(build_runner, tmp_path, capsys):
         'ci': None,
         'solver': 'lbfgs',
         'checkpoint': None,
+        'experiment': None,
         'seed': 3,
     }
     assert (second['factor'], third['factor'], third['protocol']) == ('shape', 'rotation', 'rotation')
@@ -32,25 +34,25 @@ def test_records_and_metrics(build_runner, tmp_path, capsys):
 
 def test_features_are_extracted_once(build_runner, monkeypatch):
     calls = []
-    extract = loop.extract_bank
-    monkeypatch.setattr(loop, 'extract_bank', lambda *args: (calls.append(args[2]), extract(*args))[1])
+    extract = source.extract
+    monkeypatch.setattr(source, 'extract', lambda *args: (calls.append(args[2]), extract(*args))[1])
     build_runner(protocols=[LINEAR, dict(type='LinearProbe', label='shape'), ROTATION]).test()
     assert calls == [None, None, 'random', 'all']
 
 
 def test_several_datasets_in_one_pass_are_what_each_is_alone(build_runner, tmp_path):
     changes = [dict(length=9, seed=4), dict(length=5, seed=5), dict(seed=6)]
-    loop = build_runner(protocols=[], cache=str(tmp_path / 'features')).test_loop
+    frozen = build_runner(protocols=[], cache=str(tmp_path / 'features')).test_loop.source
     for _ in range(2):  # extracted, then found
-        together = loop.several('test', changes)
+        together = frozen.several('test', changes)
         assert len(list((tmp_path / 'features').iterdir())) == 1
     for change, found in zip(changes, together, strict=True):
-        alone = loop.features('test', dataset=change)
+        alone = frozen.features('test', dataset=change)
         assert torch.allclose(found.x, alone.x, atol=1e-6)
         assert {key: value.tolist() for key, value in found.labels.items()} == {
             key: value.tolist() for key, value in alone.labels.items()
         }
-    loop.several('test', [*changes[:2], dict(seed=7)])
+    frozen.several('test', [*changes[:2], dict(seed=7)])
     assert len(list((tmp_path / 'features').iterdir())) == 5, 'one of each alone, two of several'
 
 
@@ -69,3 +71,57 @@ def test_what_was_scored_before_an_error_is_kept(build_runner, tmp_path):
     with pytest.raises(ValueError, match="No label 'colour'"):
         build_runner(protocols=[LINEAR, dict(type='LinearProbe', label='colour')]).test()
     assert len(json.loads((tmp_path / 'results.json').read_text())) == 1
+
+
+def test_the_factors_of_a_dataset_one_by_one(build_runner, tmp_path):
+    metrics = build_runner(protocols=[dict(type='KNNProbe', k=3)]).test()
+    assert list(metrics) == ['knn/fake/top1', 'knn/fake/shape/top1']
+    assert [each.get('factor') for each in json.loads((tmp_path / 'results.json').read_text())] == [None, 'shape']
+
+
+def test_two_scores_with_one_name_are_an_error(build_runner, tmp_path):
+    knn = dict(type='KNNProbe', label='shape')
+    with pytest.raises(ValueError, match='Two scores are named knn/fake/shape/top1'):
+        build_runner(protocols=[dict(**knn, k=3), dict(**knn, k=4)]).test()
+    assert len(json.loads((tmp_path / 'results.json').read_text())) == 1, 'the first is kept'
+
+
+@PROTOCOLS.register_module(force=True)
+class NearestMean(Protocol):
+    """Classify each test image by the nearest class mean; what docs show as an extension."""
+
+    name = 'nearest_mean'
+    in_all = False
+
+    def evaluate(self, train, test, label):
+        y = train.labels[label]
+        classes = y.unique()
+        means = torch.stack([train.x[y == c].mean(0) for c in classes])
+        nearest = classes[torch.cdist(test.x, means).argmin(1)]
+        yield Score('top1', 100 * (nearest == test.labels[label]).double().mean().item())
+
+
+def test_a_protocol_is_one_method(build_runner, tmp_path):
+    metrics = build_runner(protocols=[dict(type='NearestMean')], seed=4).test()
+    assert list(metrics) == ['nearest_mean/fake/top1', 'nearest_mean/fake/shape/top1']
+    record = json.loads((tmp_path / 'results.json').read_text())[1]
+    assert (record['factor'], record['seed']) == ('shape', 4) and 'solver' not in record
+
+
+def test_splits_and_datasets_that_are_not_there(build_runner, build_loader):
+    frozen = build_runner(protocols=[]).test_loop.source
+    with pytest.raises(ValueError, match=r"no split 'val'; there are \['train', 'test'\]"):
+        frozen.features('val')
+    given = source.FeatureSource(frozen.model, {'test': build_loader()}, name='fake')
+    with pytest.raises(ValueError, match="dataset of 'test' cannot be changed"):
+        given.features('test', dataset={'length': 3})
+    assert given.image('test', 0).shape == (8, 8, 3)
+
+
+def test_weights_that_change_need_new_features(build_runner):
+    frozen = build_runner(protocols=[]).test_loop.source
+    before = frozen.features('test').x
+    torch.nn.init.normal_(frozen.model.backbone[0].weight)
+    assert torch.equal(frozen.features('test').x, before)
+    frozen.forget()
+    assert not torch.equal(frozen.features('test').x, before)

@@ -9,12 +9,13 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from looc_mm.evaluation import Monitor
+from looc_mm.evaluation import Monitor, Protocol
+from looc_mm.registry import PROTOCOLS
 
 REPO = Path(__file__).parents[2]
 
 
-def train(tmp_path: Path, monitored: bool) -> Runner:
+def train(tmp_path: Path, monitored: bool, protocols: list | None = None) -> Runner:
     cfg = Config.fromfile(REPO / 'configs/looc/looc_factors.py')
     cfg.merge_from_dict(
         {
@@ -22,6 +23,7 @@ def train(tmp_path: Path, monitored: bool) -> Runner:
             'experiment_name': uuid4().hex,
             'log_level': 'ERROR',
             'train_cfg.max_epochs': 2,
+            'default_hooks.checkpoint.interval': 1,
             'train_dataloader.dataset.length': 16,
             'train_dataloader.batch_size': 8,
             'train_dataloader.num_workers': 0,
@@ -37,7 +39,7 @@ def train(tmp_path: Path, monitored: bool) -> Runner:
             loader.dataset.update(length=24)
             loader.dataset.pipeline[0].size = 32
         evaluation.dump(tmp_path / 'evaluation.py')
-        protocols = [dict(type='KNNProbe', label='color', k=3), dict(type='InvarianceMatrix', images=8)]
+        protocols = protocols or [dict(type='KNNProbe', label='color', k=3), dict(type='InvarianceMatrix', images=8)]
         hook = dict(type='Monitor', config=str(tmp_path / 'evaluation.py'), protocols=protocols, interval=1)
         cfg.custom_hooks = [hook]  # as the docstring has it: the runtime's own hooks stay
     runner = Runner.from_cfg(cfg)
@@ -61,6 +63,21 @@ def test_it_writes_every_epoch_and_leaves_the_training_alone(tmp_path):
         assert (folder / 'invariance.png').stat().st_size > 5000
     last = watched.message_hub.get_scalar('monitor/knn/factors/color/top1').current()
     assert last == next(record['value'] for record in records if record['protocol'] == 'knn')
+
+
+class Broken(Protocol):
+    name = 'broken'
+    in_all = False
+
+    def run(self, source):
+        raise RuntimeError('a protocol that raises')
+
+
+def test_a_protocol_that_raises_does_not_cost_the_checkpoint(tmp_path):
+    PROTOCOLS.register_module(module=Broken, force=True)
+    with pytest.raises(RuntimeError, match='a protocol that raises'):
+        train(tmp_path, True, [dict(type='Broken')])
+    assert (tmp_path / 'monitored_True/epoch_1.pth').exists()
 
 
 def test_wrong_settings_are_refused():

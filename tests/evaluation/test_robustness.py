@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from looc_mm.corruptions import GROUPS
-from looc_mm.evaluation import LinearProbe, RobustnessProbe
+from looc_mm.evaluation import LinearClassifier, RobustnessProbe
 
 ALL = [name for group in GROUPS.values() for name in group]
 
@@ -23,21 +23,22 @@ def test_means_by_hand():
 def test_the_classifier_of_clean_images_on_corrupted_ones(build_runner, tmp_path):
     probe = dict(
         type='RobustnessProbe',
+        label='gt_label',
         dataset=dict(type='FakeImages', length=22, seed=1),
         corruptions=['fog', 'snow'],
         severities=[1, 4],
     )
-    runner = build_runner(protocols=[probe, dict(type='LinearProbe')])
+    runner = build_runner(protocols=[probe, dict(type='LinearProbe', label='gt_label')])
     metrics = runner.test()
     clean = metrics['linear/fake/top1']
     assert metrics['robustness/fake/top1/clean'] == clean
     assert metrics['robustness/fake/top1/snow'] == pytest.approx(clean), 'fake snow does nothing'
-    loop = runner.test_loop
-    train = loop.features('train')
-    fitted = LinearProbe().fit(train.x, train.labels['gt_label'], 3)
+    source = runner.test_loop.source
+    train = source.features('train')
+    fitted = LinearClassifier().fit(train.x, train.labels['gt_label'], 3)
     fog = []
     for severity in (1, 4):
-        corrupted = loop.features('test', dataset={**probe['dataset'], 'corruption': 'fog', 'severity': severity})
+        corrupted = source.features('test', dataset={**probe['dataset'], 'corruption': 'fog', 'severity': severity})
         hits = fitted.predict(corrupted.x).argmax(1) == corrupted.labels['gt_label']
         fog.append(100 * hits.double().mean().item())
     assert fog[1] <= clean

@@ -8,7 +8,7 @@ from fake import FakeImages, FakeModel
 from mmengine.dataset import DefaultSampler
 from torch.utils.data import DataLoader
 
-from looc_mm.evaluation import extract_features
+from looc_mm.evaluation import extract
 
 if __name__ == '__main__':
     folder = Path(sys.argv[1])
@@ -17,6 +17,6 @@ if __name__ == '__main__':
     model.load_state_dict(torch.load(folder / 'model.pth'))
     data = FakeImages()
     loader = DataLoader(data, batch_size=4, sampler=DefaultSampler(data, shuffle=False, seed=0))
-    result = {rotate: vars(extract_features(model, loader, None, rotate, 5)) for rotate in (None, 'random', 'all')}
+    result = {rotate: vars(extract(model, loader, rotate, 5).select()) for rotate in (None, 'random', 'all')}
     torch.save(result, folder / f'rank{torch.distributed.get_rank()}.pth')
     torch.distributed.destroy_process_group()

@@ -126,7 +126,7 @@ def test_the_representation_is_the_chosen_stages_pooled_and_concatenated():
     assert torch.allclose(chosen, torch.cat([pooled['color'], pooled['invariant']], 1)) and chosen.shape == (4, 128)
     with pytest.raises(ValueError, match=r"texture.*\['invariant', 'rotation', 'color'\]"):
         model.extract_feat(images, ['texture'])
-    assert model.representation_prefixes == ('backbone.', 'neck.heads.')
+    assert list(model.representations(images)) == list(model.representation_names) == list(model.spaces)
 
 
 def test_every_stage_is_initialised_as_the_backbones_own_and_apart_from_the_others(tmp_path):

@@ -35,10 +35,11 @@ def test_a_step_learns_and_the_representation_is_v(kind):
     assert all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
     images = torch.randn(2, 3, 32, 32)
     v = model.eval().extract_feat(images)
-    assert v.shape == (2, 64) and torch.equal(model.extract_all(images)['V'], v)
-    assert ('invariant' in model.extract_all(images)) == (kind != 'CASSLE')
+    assert v.shape == (2, 64) and torch.equal(model.representations(images)['V'], v)
+    assert list(model.representations(images)) == list(model.representation_names)
+    assert ('invariant' in model.representations(images)) == (kind != 'CASSLE')
     if kind == 'CASSLE':
-        with pytest.raises(ValueError, match='take V'):
+        with pytest.raises(ValueError, match=r'CASSLE has \[\].*get V'):
             model.extract_feat(images, ['invariant'])
 
 

@@ -1,7 +1,15 @@
 import pytest
 import torch
 
-from looc_mm.models.representation import pooled, preprocess, representation
+from looc_mm.models.representation import (
+    pooled,
+    preprocess,
+    representation_names,
+    representation_state,
+    representations,
+    resolve_spaces,
+    select,
+)
 from looc_mm.registry import MODELS
 
 from .test_multi_head_moco import build
@@ -20,11 +28,42 @@ def test_any_model_of_mmpretrain_has_a_representation():
     backbone = dict(type='mmpretrain.ResNet', depth=18, base_channels=8, stem_channels=8)
     model = MODELS.build(dict(type='mmpretrain.ImageClassifier', backbone=backbone)).eval()
     images = torch.randn(2, 3, 32, 32)
-    assert torch.allclose(representation(model, images), model.backbone(images)[-1].mean((2, 3)), atol=1e-6)
-    with pytest.raises(ValueError, match=r"ImageClassifier has no spaces, and \['color'\] were asked for"):
-        representation(model, images, ['color'])
-    ours = build().eval()
-    assert torch.equal(representation(ours, images, ['color']), ours.extract_feat(images, ['color']))
+    parts = representations(model, images)
+    assert list(parts) == representation_names(model) == ['V']
+    assert torch.allclose(parts['V'], model.backbone(images)[-1].mean((2, 3)), atol=1e-6)
+    with pytest.raises(ValueError, match=r"\['color'\]; ImageClassifier has \[\]"):
+        resolve_spaces(model, ['color'])
+    with pytest.raises(ValueError, match=r"\['all'\]; ImageClassifier has \[\]"):
+        resolve_spaces(model, ['all'])
+
+
+@pytest.mark.parametrize('plus', [False, True])
+def test_one_choice_out_of_all(plus):
+    model, images = build(last_stage_per_space=plus).eval(), torch.randn(2, 3, 32, 32)
+    parts = representations(model, images)
+    assert list(parts) == representation_names(model) == ['V', *model.spaces][plus:]
+    v = torch.cat(list(parts.values()), 1) if plus else parts['V']
+    assert torch.equal(select(parts), v) and torch.equal(select(parts, ['V']), v)
+    assert torch.equal(select(parts, ['color', 'invariant']), torch.cat([parts['color'], parts['invariant']], 1))
+    assert torch.equal(model.extract_feat(images, ['color']), parts['color'])
+    assert resolve_spaces(model) == ['V'] and resolve_spaces(model, ['all']) == list(model.spaces)
+    assert resolve_spaces(model, ['color', 'V']) == ['color', 'V']
+    for asked in ([], 'color', ['colour'], ['all', 'color']):
+        with pytest.raises(ValueError, match=r"MultiHeadMoCo has \['invariant', 'rotation', 'color'\]"):
+            resolve_spaces(model, asked)
+    with pytest.raises(ValueError, match='there are'):
+        select(parts, ['colour'])
+
+
+def test_representations_depend_on_their_state_alone():
+    model, images = build().eval(), torch.randn(2, 3, 32, 32)
+    before = select(representations(model, images), representation_names(model))
+    own = representation_state(model)
+    assert {'data_preprocessor.mean', 'neck.heads.color.0.weight', 'backbone.bn1.running_mean'} <= set(own)
+    for name, value in model.state_dict().items():
+        if name not in own and value.is_floating_point():
+            value.normal_()
+    assert torch.equal(select(representations(model, images), representation_names(model)), before)
 
 
 @pytest.mark.parametrize('kind', ['ClsDataPreprocessor', 'SelfSupDataPreprocessor'])

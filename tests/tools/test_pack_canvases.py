@@ -133,7 +133,7 @@ def test_other_settings_and_other_pictures_are_refused(run, pictures, tmp_path):
     assert "(then, now): {'list'" in run(pictures, out, '--size', 32, fails=True)
     assert 'would be packed again' in run(pictures, pictures / 'out', fails=True)
     assert 'quality=0' in run(pictures, tmp_path / 'other', '--quality', 0, fails=True)
-    assert 'no train_dataloader' in run(ROOT / 'configs/knn/folder.py', tmp_path / 'other', fails=True)
+    assert 'no train_dataloader' in run(ROOT / 'configs/linear_eval/folder.py', tmp_path / 'other', fails=True)
     stylized = run(ROOT / 'configs/looc/looc_all_stylized_r50_in100.py', tmp_path / 'other', fails=True)
     assert 'has LoadStylized, which reads files beside the originals' in stylized
     assert 'give SOURCE and OUT' in run(pictures, fails=True)

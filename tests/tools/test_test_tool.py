@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 import socket
 import subprocess
@@ -13,6 +14,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from looc_mm.evaluation.run import choose_protocols
+from looc_mm.export import get_features
 from looc_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +61,8 @@ def checkpoint(pretraining, tmp_path):
     init_default_scope('looc_mm')
     torch.manual_seed(0)
     path = tmp_path / 'epoch_1.pth'
-    torch.save({'state_dict': MODELS.build(cfg.model).state_dict(), 'meta': {'cfg': cfg.pretty_text}}, path)
+    meta = {'cfg': cfg.pretty_text, 'experiment_name': 'mine_20250102_030405'}
+    torch.save({'state_dict': MODELS.build(cfg.model).state_dict(), 'meta': meta}, path)
     return path
 
 
@@ -84,7 +88,7 @@ def test_a_checkpoint_brings_its_model(run_tool, checkpoint, capsys):
         'rotation',
     ]
     assert all(record['checkpoint'] == str(checkpoint) and record['seed'] == 2 for record in records)
-    assert all(record['representation'] == 'V' for record in records)
+    assert all(record['representation'] == 'V' and record['experiment'] == 'mine' for record in records)
     assert 'RANDOM' not in capsys.readouterr().out
 
 
@@ -93,6 +97,47 @@ def test_all_spaces(run_tool, checkpoint):
     assert records[0]['representation'] == ['invariant', 'rotation', 'color']
     with pytest.raises(ValueError, match=r"\['texture'\].*\['invariant', 'rotation', 'color'\]"):
         run_tool(FACTORS, checkpoint, '--spaces', 'texture')
+
+
+def test_protocols_by_name(run_tool, checkpoint, tmp_path, capsys):
+    """On Factors once for each factor, with the options that the config sets."""
+    options = ['--cache', tmp_path / 'features', '--protocols']
+    records = run_tool(FACTORS, checkpoint, *options, 'knn', 'rotation')
+    found = [(record['protocol'], record['factor']) for record in records if record['metric'] == 'top1']
+    assert found == [('knn', 'shape'), ('knn', 'color'), ('knn', 'texture'), ('rotation', 'rotation')]
+    with pytest.raises(ValueError, match=r"protocol 'cnn'; known are \['few_shot', 'head_preference', 'invariance'"):
+        run_tool(FACTORS, checkpoint, *options, 'cnn')
+    with pytest.raises(ValueError, match='Others need a config that sets them up'):
+        run_tool(FACTORS, checkpoint, *options, 'robustness')
+    capsys.readouterr()
+    every = run_tool(FACTORS, checkpoint, *options, 'all')
+    assert re.search(
+        r'few_shot is left out: a class of shape has \d training images, and 10 shots', capsys.readouterr().out
+    )
+    names = {'linear', 'rotation', 'knn', 'retrieval', 'head_preference', 'invariance', 'space_ablation'}
+    assert {record['protocol'] for record in every} == names
+    with pytest.raises(ValueError, match='The protocol few_shot cannot run: a class of shape has'):
+        run_tool(FACTORS, checkpoint, *options, 'few_shot')
+    linear = [{'type': 'LinearProbe', 'label': 'a'}, {'type': 'AugmentedLinearProbe'}]
+    assert choose_protocols(['linear'], linear) == linear
+    assert choose_protocols(['KNNProbe', 'linear'], []) == [{'type': 'KNNProbe'}, {'type': 'LinearProbe'}]
+
+
+def test_a_model_without_spaces(run_tool, tmp_path, capsys):
+    config = tmp_path / 'supervised.py'
+    config.write_text("""
+model = dict(
+    type='ImageClassifier', backbone=dict(type='ResNet', depth=18, stem_channels=8, base_channels=8),
+    data_preprocessor=dict(mean=[127.5] * 3, std=[51.0] * 3),
+    neck=dict(type='GlobalAveragePooling'), head=dict(type='LinearClsHead', num_classes=2, in_channels=64))
+""")
+    records = run_tool(FACTORS, config, '--protocols', 'all')
+    assert {record['protocol'] for record in records} == {'linear', 'rotation', 'knn', 'retrieval'}
+    printed = capsys.readouterr().out
+    assert 'head_preference is left out: the model has no spaces.' in printed
+    assert 'invariance is left out: the model makes no views' in printed
+    with pytest.raises(ValueError, match='The protocol space_ablation cannot run: the model has no spaces'):
+        run_tool(FACTORS, config, '--protocols', 'space_ablation')
 
 
 def test_random_weights_are_a_baseline_that_says_so(run_tool, pretraining, capsys, tmp_path):
@@ -120,12 +165,23 @@ def test_what_cannot_be_evaluated(run_tool, checkpoint, tmp_path):
         run_tool(FACTORS, checkpoint)
 
 
-def test_a_checkpoint_with_pickled_objects_needs_the_flag(run_tool, checkpoint, monkeypatch):
-    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '0')  # the flag sets it; this puts it back
+def test_a_checkpoint_with_pickled_objects_needs_the_flag(run_tool, checkpoint):
     torch.save({**torch.load(checkpoint), 'message_hub': Path}, checkpoint)
     with pytest.raises(ValueError, match='--trust-checkpoint'):
         run_tool(FACTORS, checkpoint)
     assert run_tool(FACTORS, checkpoint, '--trust-checkpoint')
+    assert not [name for name in os.environ if 'WEIGHTS_ONLY' in name], 'trust is for this file alone'
+
+
+def test_heads_that_are_missing_are_told_without_spaces_asked_for(run_tool, checkpoint):
+    """Retrieval and ablation read them whatever --spaces says."""
+    content = torch.load(checkpoint)
+    content['state_dict'] = {k: v for k, v in content['state_dict'].items() if k.startswith('backbone.')}
+    torch.save(content, checkpoint)
+    with pytest.raises(ValueError, match='epoch_1.pth does not fit the model: 0 of 12 head weights match'):
+        run_tool(FACTORS, checkpoint)
+    with pytest.raises(ValueError, match='epoch_1.pth does not fit the model: 0 of 12 head weights match'):
+        get_features(checkpoint, torch.zeros(1, 3, 64, 64, dtype=torch.uint8))
 
 
 def test_two_processes_from_another_directory(run_tool, checkpoint, tmp_path):

@@ -1,26 +1,26 @@
 """Few-shot classification on all classes (paper section 4, Flowers-102): a linear layer from a handful of images."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from looc_mm.evaluation.features import Features
+from looc_mm.evaluation.source import FeatureSource
 from looc_mm.registry import PROTOCOLS
 
-from .features import Features
-from .protocol import FrozenProtocol, record, require_label
+from .base import Protocol, Score
 
 
 @PROTOCOLS.register_module()
-class FewShotProbe(FrozenProtocol):
+class FewShotProbe(Protocol):
     """The mean accuracy over trials, each with other training images (appendix D).
 
     Args:
-        label: Which of the dataset's labels to predict.
-        shots: Training images of a class; every entry is a figure.
+        label: Which of the dataset's labels to predict; None for each of them in turn.
+        shots: Training images of a class; there is a score for each entry.
         trials: Draws of the training images.
         lr: Learning rate of Adam, on the whole draw at each step.
         iterations: Steps.
@@ -34,7 +34,7 @@ class FewShotProbe(FrozenProtocol):
 
     def __init__(
         self,
-        label: str = 'gt_label',
+        label: str | None = None,
         shots: Sequence[int] = (5, 10),
         trials: int = 10,
         lr: float = 0.03,
@@ -43,31 +43,36 @@ class FewShotProbe(FrozenProtocol):
     ) -> None:
         if trials < 2 or not shots or min(shots) < 1:
             raise ValueError(f'FewShotProbe got trials={trials}, shots={shots}; at least 2 trials of at least 1 shot.')
-        self.label = label
+        super().__init__(label, seed)
         self.shots = tuple(shots)
         self.trials = trials
         self.lr = lr
         self.iterations = iterations
-        self.seed = seed
 
-    def evaluate(self, train: Features, test: Features) -> list[dict[str, Any]]:
+    def unsuitable(self, source: FeatureSource) -> str | None:
+        """Every class must have as many training images as there are shots."""
+        train = source.features('train')
+        for label in self.labels(train):
+            counts = train.labels[label].bincount()
+            if (fewest := int(counts[counts > 0].min())) < max(self.shots):
+                return f'a class of {label} has {fewest} training images, and {max(self.shots)} shots were asked for'
+        return None
+
+    def evaluate(self, train: Features, test: Features, label: str) -> Iterator[Score]:
         """Mean top-1 and half of its 95 % confidence interval, 1.96 s / sqrt(trials).
 
         Raises:
             ValueError: If a class has fewer training images than shots.
         """
-        require_label((train, test), self.label)
-        records = []
         for shots in self.shots:
-            scores = torch.tensor([self.trial(train, test, shots, trial) for trial in range(self.trials)])
+            scores = torch.tensor([self.trial(train, test, label, shots, trial) for trial in range(self.trials)])
             half = 1.96 * scores.double().std().item() / math.sqrt(self.trials)
-            records.append(record(f'top1/{shots}-shot', scores.double().mean().item(), half))
-        return records
+            yield Score(f'top1/{shots}-shot', scores.double().mean().item(), half)
 
-    def trial(self, train: Features, test: Features, shots: int, trial: int) -> float:
+    def trial(self, train: Features, test: Features, label: str, shots: int, trial: int) -> float:
         """Top-1 in percent of one draw."""
         generator = torch.Generator().manual_seed(((self.seed << 20) + shots << 20) + trial)
-        labels = train.labels[self.label]
+        labels = train.labels[label]
         rows = draw(labels, shots, generator).to(labels.device)
         x, y = train.x[rows], labels[rows]
         weight = 0.01 * torch.randn(int(labels.max()) + 1, x.shape[1], generator=generator)
@@ -78,7 +83,7 @@ class FewShotProbe(FrozenProtocol):
             optimizer.zero_grad()
             F.cross_entropy(F.linear(x, weight, bias), y).backward()
             optimizer.step()
-        hits = F.linear(test.x, weight, bias).argmax(1) == test.labels[self.label]
+        hits = F.linear(test.x, weight, bias).argmax(1) == test.labels[label]
         return 100 * hits.double().mean().item()
 
 

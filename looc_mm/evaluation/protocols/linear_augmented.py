@@ -3,8 +3,8 @@
 Shapes: B images, N training images, C feature width.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from mmengine.dist import get_rank
@@ -13,27 +13,28 @@ from tqdm import tqdm
 
 from looc_mm.augmentations import HorizontalFlip, RandomResizedCrop
 from looc_mm.augmentations.base import ImageSize
+from looc_mm.evaluation.features import Features
+from looc_mm.evaluation.source import FeatureSource
 from looc_mm.randomness import seeded
 from looc_mm.registry import PROTOCOLS
 from looc_mm.views import unit_range
 
-from .features import Features
+from .base import Score, number_of_classes, with_factor
 from .linear import LinearProbe
-from .protocol import Data
 
 
 @PROTOCOLS.register_module()
 class AugmentedLinearProbe(LinearProbe):
-    """Softmax regression by SGD on features of images that are cropped and flipped anew in every epoch.
+    """Softmax regression by SGD on features of images with new random crops and flips in every epoch.
 
-    The protocol to compare with the paper's numbers by. Each epoch passes all training images through the backbone,
+    Use this one to compare with the paper. Each epoch passes all training images through the backbone,
     which costs ``epochs`` times the extraction of :class:`LinearProbe`. Test images are as the config has them.
 
     Args:
         size: Side of a crop in pixels; that of the test images.
         canvas: Side of the square that workers resize a whole image to and crops are sampled from, in pixels.
         scale: Range of the crop's area as a share of the image's.
-        label: Which of the dataset's labels to predict.
+        label: Which of the dataset's labels to predict; None for each of them in turn.
         lr: Learning rate, times 0.1 at 60 % and at 80 % of the epochs.
         epochs: The paper: 200, and 100 on iNaturalist.
         batch_size: Of SGD.
@@ -41,44 +42,48 @@ class AugmentedLinearProbe(LinearProbe):
             of the loader, or more processes, draw others.
     """
 
+    in_all = False
+
     def __init__(
         self,
         size: int = 224,
         canvas: int = 256,
         scale: Sequence[float] = (0.08, 1.0),
-        label: str = 'gt_label',
+        label: str | None = None,
         lr: float = 30.0,
         epochs: int = 200,
         batch_size: int = 256,
         seed: int = 0,
     ) -> None:
-        super().__init__(label, 'sgd', lr=lr, epochs=epochs, batch_size=batch_size, seed=seed)
-        self.pipeline = [dict(type='LoadCanvas', size=canvas), dict(type='PackCanvas', label_keys=(label,))]
+        super().__init__(label, seed=seed, solver='sgd', lr=lr, epochs=epochs, batch_size=batch_size)
+        self.canvas = canvas
         self.augmentations = [RandomResizedCrop(size, scale), HorizontalFlip()]
 
-    def run(self, data: Data) -> list[dict[str, Any]]:
-        """Fit on crops and score on the test split.
+    def run(self, source: FeatureSource) -> Iterator[Score]:
+        """Fit on crops and score on the test split, for each label.
 
         Raises:
             ValueError: A split has no such label, or SGD diverged.
         """
-        test = data.features('test')
-        first = self.epoch(data, 1)
-        classes = self.classes(first, test)
-        progress = tqdm(total=self.epochs, desc='epochs', leave=False, disable=None if get_rank() == 0 else True)
+        test = source.features('test')
+        for label in self.labels(test):
+            first = self.epoch(source, label, 1)
+            with tqdm(total=self.classifier.epochs, desc='epochs', leave=False, disable=get_rank() != 0 or None) as bar:
 
-        def features_of(epoch: int) -> Tensor:
-            progress.update()
-            return first.x if epoch == 1 else self.epoch(data, epoch).x
+                def features_of(epoch: int, label: str = label, first: Features = first, bar: tqdm = bar) -> Tensor:
+                    bar.update()
+                    return first.x if epoch == 1 else self.epoch(source, label, epoch).x
 
-        with progress:
-            self.weight, self.bias = self._sgd(features_of, *classes)
-        return [{**each, 'solver': 'sgd on random crops'} for each in self.records(test)]
+                classes = number_of_classes(label, (first, test))
+                self.classifier.fit_epochs(features_of, first.labels[label], classes)
+            scores = self.scores(self.classifier, test, label)
+            yield from with_factor(label, (replace(score, solver='sgd on random crops') for score in scores))
 
-    def epoch(self, data: Data, epoch: int) -> Features:
+    def epoch(self, source: FeatureSource, label: str, epoch: int) -> Features:
         """Features of one epoch's crops of all training images, (N, C)."""
+        pipeline = [dict(type='LoadCanvas', size=self.canvas), dict(type='PackCanvas', label_keys=(label,))]
         generator = seeded(self.seed, epoch, get_rank())
-        return data.fresh('train', lambda canvas, size: self.crop(canvas, size, generator), {'pipeline': self.pipeline})
+        return source.augmented('train', lambda each, size: self.crop(each, size, generator), {'pipeline': pipeline})
 
     def crop(self, canvas: Tensor, image_size: ImageSize, generator: torch.Generator) -> Tensor:
         """Crop and flip a batch.

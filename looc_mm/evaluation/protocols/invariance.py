@@ -1,26 +1,27 @@
-"""How far every space moves under every augmentation: the picture that says whether LooC has worked.
+"""How far every space moves under every augmentation: the figure that shows whether LooC has worked.
 
 Shapes
     B  images        A  augmentations        R  representations: V and the spaces        C  width of one
 """
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from looc_mm.models.representation import all_representations, frozen
+from looc_mm.evaluation.source import FeatureSource
+from looc_mm.models.representation import frozen, representations
 from looc_mm.registry import PROTOCOLS
 from looc_mm.views import LeaveOneOutPipeline
+from looc_mm.visualization import draw_matrix
 
-from .protocol import Data, FrozenProtocol, record
+from .base import Drawing, Protocol, Score
 
 
 @PROTOCOLS.register_module()
-class InvarianceMatrix(FrozenProtocol):
+class InvarianceMatrix(Protocol):
     """The mean cosine between two views of an image that differ in one augmentation alone.
 
     1 is invariant. A space that LooC left an augmentation out of should be lowest in its column.
@@ -33,27 +34,25 @@ class InvarianceMatrix(FrozenProtocol):
     name = 'invariance'
 
     def __init__(self, images: int = 512, seed: int = 0) -> None:
+        super().__init__(seed=seed)
         self.images = images
-        self.seed = seed
 
-    def run(self, data: Data) -> list[dict[str, Any]]:
-        """One figure for each representation and augmentation, and ``invariance.png``.
+    def unsuitable(self, source: FeatureSource) -> str | None:
+        """The model must make its views."""
+        found = hasattr(source.model.data_preprocessor, 'pipeline')
+        return None if found else 'the model makes no views: it has no LeaveOneOutPreprocessor'
 
-        Raises:
-            ValueError: If the model makes no views itself.
-        """
-        preprocessor = data.model.data_preprocessor
-        if not hasattr(preprocessor, 'pipeline'):
-            raise ValueError(f'InvarianceMatrix reads the views of LeaveOneOutPreprocessor, not {type(preprocessor)}.')
-        canvas = torch.stack([data.sample('test', i)['inputs'] for i in range(min(self.images, data.size('test')))])
-        rows, matrix = invariance(data.model, canvas, self.seed)
-        columns = [each.name for each in preprocessor.pipeline.augmentations]
-        draw_matrix(matrix, rows, columns).savefig(Path(data.folder) / 'invariance.png', dpi=150)
-        return [
-            record(f'cosine/{column}', matrix[r, c].item(), representation='V' if row == 'V' else [row])
-            for r, row in enumerate(rows)
-            for c, column in enumerate(columns)
-        ]
+    def run(self, source: FeatureSource) -> Iterator[Score | Drawing]:
+        """One score for each representation and augmentation, and a figure."""
+        data: Any = source.dataset('test')
+        canvas = torch.stack([data[i]['inputs'] for i in range(min(self.images, len(data)))])
+        rows, matrix = invariance(source.model, canvas, self.seed)
+        pipeline: Any = source.model.data_preprocessor.pipeline  # type: ignore[union-attr]
+        columns = [each.name for each in pipeline.augmentations]
+        for r, row in enumerate(rows):
+            for c, column in enumerate(columns):
+                yield Score(f'cosine/{column}', matrix[r, c].item(), representation='V' if row == 'V' else [row])
+        yield Drawing('invariance.png', draw_matrix(matrix, rows, columns))
 
 
 def invariance(model: nn.Module, canvas: Tensor, seed: int = 0, batch_size: int = 64) -> tuple[list[str], Tensor]:
@@ -81,7 +80,7 @@ def invariance(model: nn.Module, canvas: Tensor, seed: int = 0, batch_size: int 
             for augmentation in pipeline.augmentations:
                 other = {**table['q'], augmentation.name: table['k_0'][augmentation.name]}
                 views = preprocessor.normalise(pipeline.apply(images, {'q': table['q'], 'k_0': other}))
-                q, k = (all_representations(model, view) for view in views)
+                q, k = (representations(model, view) for view in views)
                 names = list(q)
                 drawn = zip(table['q'][augmentation.name].values(), other[augmentation.name].values(), strict=True)
                 moved = torch.stack([(a != b).reshape(len(a), -1).any(1) for a, b in drawn]).any(0).to(images.device)
@@ -91,18 +90,3 @@ def invariance(model: nn.Module, canvas: Tensor, seed: int = 0, batch_size: int 
             total = total + torch.stack(sums, 1)
             count = count + torch.stack(numbers)
     return names, total / count.clamp_min(1)
-
-
-def draw_matrix(matrix: Tensor, rows: list[str], columns: list[str]) -> Figure:
-    """The matrix as a heat map with its numbers."""
-    figure = Figure(figsize=(1.6 + 0.8 * len(columns), 1.3 + 0.5 * len(rows)), layout='constrained')
-    axis = figure.subplots()
-    axis.imshow(matrix.numpy(), vmin=min(0.0, matrix.min().item()), vmax=1, cmap='viridis', aspect='auto')
-    axis.set_xticks(range(len(columns)), columns, rotation=30, ha='right')
-    axis.set_yticks(range(len(rows)), [row if row == 'V' else f'Z: {row}' for row in rows])
-    for r in range(len(rows)):
-        for c in range(len(columns)):
-            dark = matrix[r, c] < 0.6
-            axis.text(c, r, f'{matrix[r, c]:.2f}', ha='center', va='center', color='white' if dark else 'black')
-    axis.set_title('cosine of two views that differ in one augmentation', fontsize=9)
-    return figure

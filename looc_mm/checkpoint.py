@@ -1,0 +1,273 @@
+"""The one reader of checkpoints: for evaluation, export, resuming, ``load_from`` and ``init_cfg``.
+
+A file runs no code unless it is trusted: it is read as plain values, its config as literals, and its model is built
+from the types of looc_mm and the named ones of MMPreTrain only.
+"""
+
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.model import PretrainedInit, update_init_info
+from mmengine.registry import DefaultScope
+from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from torch import Tensor, nn
+
+from looc_mm.models.representation import representation_state
+from looc_mm.registry import MODELS, WEIGHT_INITIALIZERS
+from looc_mm.stored_config import plain_model
+
+#: Weights that MMPreTrain's transformers fit to another image size when they are loaded.
+RESIZED = ('pos_embed', 'rel_pos', 'relative_position', 'attn_mask')
+
+
+@dataclass
+class Checkpoint:
+    """What a file holds.
+
+    Attributes:
+        path: The file.
+        state_dict: Weights and buffers by name, without the prefix of a wrapper.
+        config_text: The training config as Python; None if the file has none.
+        experiment: Name of the training config; None if the file does not say it.
+        epoch: Finished epochs; None if the file does not say it.
+        trusted: Whether the file may run code.
+    """
+
+    path: str
+    state_dict: dict[str, Tensor]
+    config_text: str | None = None
+    experiment: str | None = None
+    epoch: int | None = None
+    trusted: bool = False
+
+    @property
+    def model_config(self) -> dict[str, Any]:
+        """The config of the model.
+
+        Raises:
+            ValueError: There is none, or it needs trust.
+        """
+        if not self.config_text:
+            raise ValueError(
+                f'{self.path} holds no training config, from which its model would be built: define `model` in the '
+                f"evaluation config, or give a file of tools/train.py: {{'state_dict': ..., 'meta': {{'cfg': text}}}}."
+            )
+        if self.trusted:
+            model = Config.fromstring(self.config_text, '.py').to_dict().get('model')  # runs custom_imports, too
+        else:
+            try:
+                model = plain_model(self.config_text)
+            except (ValueError, SyntaxError) as error:
+                raise ValueError(
+                    f'The training config in {self.path} is more than plain values with known types: {error}. If a '
+                    f'file of yours defines the type, pass --plugin FILE.py. If you trust the origin of the '
+                    f'checkpoint, pass --trust-checkpoint, which runs the code that it names.'
+                ) from error
+        if not isinstance(model, dict):
+            raise ValueError(f'The training config in {self.path} has no `model`: define one in the evaluation config.')
+        return model
+
+
+def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
+    """Read a checkpoint of tensors and plain values.
+
+    Args:
+        path: The file. An address (``torchvision://resnet50``, ``https://...``) goes to MMEngine, which trusts it.
+        trust: Whether pickled objects may be loaded and the stored config may run. Both run code that the file brings.
+
+    Returns:
+        The checkpoint, on the CPU.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The file is truncated, is no checkpoint, or holds pickled objects that are not trusted.
+    """
+    path = str(path)
+    if '://' in path:
+        content = CheckpointLoader.load_checkpoint(path, map_location='cpu')
+    elif not Path(path).is_file():
+        raise FileNotFoundError(f'No checkpoint at {path}.')
+    else:
+        try:
+            content = torch.load(path, map_location='cpu', weights_only=not trust)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+            if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path):
+                raise ValueError(
+                    f'{path} holds pickled objects, and loading them runs code that the file brings. '
+                    'If you trust its origin, pass --trust-checkpoint.'
+                ) from error
+            raise ValueError(f'{path} cannot be read: it is truncated or no checkpoint.') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} cannot be read: it is no checkpoint, but a {type(content).__name__}.')
+    meta = content.get('meta') or {}
+    experiment = meta.get('experiment_name')
+    return Checkpoint(
+        path=path,
+        state_dict=weights_of(content),
+        config_text=meta.get('cfg'),
+        experiment=config_name(experiment) if isinstance(experiment, str) else None,
+        epoch=meta.get('epoch'),
+        trusted=trust,
+    )
+
+
+def config_name(experiment: str) -> str:
+    """The name of a training's config, out of MMEngine's name of the run, which ends with the time."""
+    return re.sub(r'_\d{8}_\d{6}$', '', experiment)
+
+
+def weights_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights in what a file holds, by names without the prefix of a wrapper."""
+    state_dict = content.get('state_dict', content)
+    return {key.removeprefix('module.'): value for key, value in state_dict.items() if isinstance(value, Tensor)}
+
+
+def load_model(path: str | Path, trust: bool = False) -> nn.Module:
+    """The network of a checkpoint, built from the training config that the file holds.
+
+    Args:
+        path: A file that tools/train.py wrote.
+        trust: Whether the file may run code; see :func:`read_checkpoint`.
+
+    Returns:
+        The whole model, on the CPU, in evaluation mode.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: The file is broken, needs trust, holds no config, or not the weights of the config's model.
+    """
+    checkpoint = read_checkpoint(path, trust)
+    with DefaultScope.overwrite_default_scope('looc_mm'):
+        model: nn.Module = MODELS.build(checkpoint.model_config)
+    load_weights(model, checkpoint)
+    return model.eval()
+
+
+def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
+    """Load the weights that features come from, V's and those of every space; others may be missing.
+
+    Args:
+        model: The model, not wrapped.
+        checkpoint: The file.
+
+    Raises:
+        ValueError: A weight is missing or has another shape.
+    """
+    saved = model.state_dict()
+    needed = {key: value for key, value in representation_state(model).items() if key in saved}
+    matched = check_fit(_backbone(needed), checkpoint.state_dict, checkpoint.path)
+    try:
+        model.load_state_dict(checkpoint.state_dict, strict=False)
+    except (ValueError, RuntimeError) as error:  # other spaces, other widths
+        raise ValueError(f'{checkpoint.path} does not fit the model: {error}') from error
+    heads = {key: value for key, value in needed.items() if key not in _backbone(needed)}
+    if heads:
+        matched += ', ' + check_fit(heads, checkpoint.state_dict, checkpoint.path, 'head')
+    print_log(f'{checkpoint.path}: {matched}.', logger='current')
+
+
+def check_fit(
+    needed: Mapping[str, Tensor], given: Mapping[str, Tensor], path: str | Path, part: str = 'backbone'
+) -> str:
+    """Make sure that a file holds weights that are needed; MMEngine only warns.
+
+    Args:
+        needed: Those weights of the model.
+        given: Weights of the file.
+        path: The file, for messages.
+        part: What the weights belong to, for messages.
+
+    Returns:
+        What matched, as text.
+
+    Raises:
+        ValueError: A weight is missing or has another shape.
+    """
+    # Old files of torchvision do not count batches.
+    names = [key for key in needed if not key.endswith('num_batches_tracked')]
+    wrong = [key for key in names if not _fits(key, needed[key], given.get(key))]
+    if wrong:
+        found = sorted({key.split('.')[0] for key in given})
+        raise ValueError(
+            f'{path} does not fit the model: {len(names) - len(wrong)} of {len(names)} {part} weights match; the first '
+            f'that is missing or differs in shape is {wrong[0]}. The names in the file begin with {found[:12]}. Is it '
+            f'a checkpoint of this architecture?'
+        )
+    return f'{len(names)} of {len(names)} {part} weights match'
+
+
+def check_training_start(model: nn.Module, given: Mapping[str, Tensor], path: str | Path, resume: bool) -> str:
+    """Make sure that a training starts from the file that it was given.
+
+    Args:
+        model: The model that is trained, not wrapped.
+        given: Weights of the file.
+        path: The file, for messages.
+        resume: Whether the training goes on; then every part of the model is needed, and else the backbone.
+
+    Returns:
+        What matched, as text.
+
+    Raises:
+        ValueError: A weight of the backbone, or in a resumed run a part of the model, is missing.
+    """
+    saved = model.state_dict()
+    matched = check_fit(_backbone(saved), given, path)
+    if resume:
+        parts = {key.split('.')[0] for key in saved}
+        if missing := sorted(parts - {key.split('.')[0] for key in given}):
+            raise ValueError(
+                f'{path} cannot be resumed: it holds no weights of {missing}. To start a new training from its '
+                f'weights, leave --resume out and pass --cfg-options load_from={path}.'
+            )
+    return matched
+
+
+@WEIGHT_INITIALIZERS.register_module(name='Pretrained')
+class Pretrained(PretrainedInit):
+    """``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')``: MMEngine's, which raises on a misfit.
+
+    Args:
+        checkpoint: A file or address.
+        prefix: What the names of the module's weights begin with in the file.
+        map_location: Not used: files are read on the CPU.
+    """
+
+    def __call__(self, module: nn.Module) -> None:
+        """Load the weights of the file into the module.
+
+        Raises:
+            ValueError: A weight is missing or has another shape.
+        """
+        prefix = self.prefix.removesuffix('.') + '.' if self.prefix else ''
+        weights = read_checkpoint(self.checkpoint).state_dict
+        chosen = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+        try:
+            matched = check_fit(_backbone(module.state_dict()), chosen, self.checkpoint)
+        except ValueError as error:
+            found = sorted({key.split('.')[0] for key in weights})
+            raise ValueError(
+                f"{error} For a backbone out of a whole model's checkpoint set prefix='backbone.' in init_cfg; got "
+                f'prefix={self.prefix!r}, and the file begins its names with {found[:12]}.'
+            ) from error
+        load_state_dict(module, chosen, strict=False, logger='current')
+        print_log(f'{self.checkpoint}: {matched}.', logger='current')
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, init_info=self._get_init_info())
+
+
+def _backbone(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of the backbone; all of them, where the module is one."""
+    return {key: value for key, value in state.items() if key.startswith('backbone.')} or dict(state)
+
+
+def _fits(name: str, own: Tensor, given: Tensor | None) -> bool:
+    return given is not None and (own.shape == given.shape or any(part in name for part in RESIZED))

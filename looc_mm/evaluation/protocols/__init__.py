@@ -1,0 +1,1 @@
+"""One file for each protocol; :mod:`looc_mm.evaluation` names them."""

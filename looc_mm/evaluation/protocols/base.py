@@ -1,0 +1,147 @@
+"""What a protocol is: it asks a source for features and yields scores."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from looc_mm.evaluation.features import Features
+from looc_mm.evaluation.source import FeatureSource
+from looc_mm.models.representation import representation_names
+
+
+@dataclass(frozen=True)
+class Score:
+    """One value of a protocol.
+
+    Attributes:
+        metric: 'top1', 'top5', ...
+        value: In percent where the metric says nothing else.
+        ci: Half width of the 95 % confidence interval.
+        factor: Which factor of the image was predicted; None for its class.
+        solver: How a linear layer was fitted.
+        representation: 'V' or a list of spaces; None for the one that the source was asked for.
+    """
+
+    metric: str
+    value: float
+    ci: float | None = None
+    factor: str | None = None
+    solver: str | None = None
+    representation: Any = None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of a protocol, and the name of its file."""
+
+    file: str
+    figure: Figure
+
+
+class Protocol:
+    """A protocol on frozen features.
+
+    Most override :meth:`evaluate` alone. One that needs more than the features of two splits overrides :meth:`run`.
+
+    Args:
+        label: Which of the dataset's labels to predict; None for each of them in turn.
+        seed: Of the protocol's random choices.
+
+    Attributes:
+        name: Of the protocol in ``results.json`` and for ``--protocols``.
+        rotate_train: How training images are turned before they are embedded; see :func:`extract`.
+        rotate_test: How test images are turned.
+        in_all: Whether ``--protocols all`` runs it: it reads extracted features, and no other data.
+    """
+
+    name: ClassVar[str]
+    rotate_train: str | None = None
+    rotate_test: str | None = None
+    in_all: ClassVar[bool] = True
+
+    def __init__(self, label: str | None = None, seed: int = 0) -> None:
+        self.label = label
+        self.seed = seed
+
+    def unsuitable(self, source: FeatureSource) -> str | None:
+        """Why the protocol cannot run on a model and its data; None if it can."""
+        return None
+
+    def run(self, source: FeatureSource) -> Iterator[Score | Drawing]:
+        """Fit and score for each label.
+
+        Raises:
+            ValueError: The dataset does not have the label.
+        """
+        train, test = source.features('train', self.rotate_train), source.features('test', self.rotate_test)
+        for label in self.labels(train, test):
+            yield from with_factor(label, self.evaluate(train, test, label))
+
+    def evaluate(self, train: Features, test: Features, label: str) -> Iterable[Score]:
+        """Fit on one split and score on the other.
+
+        Args:
+            train: Features to fit.
+            test: Features to score.
+            label: Which of their labels to predict.
+        """
+        raise NotImplementedError
+
+    def labels(self, *splits: Any) -> list[str]:
+        """The labels to predict: the given one, or all but ``rotation``.
+
+        Args:
+            *splits: Features or feature sets, each of which must have the label.
+
+        Raises:
+            ValueError: With the labels that there are.
+        """
+        found = [label for label in splits[0].labels if all(label in each.labels for each in splits)]
+        if self.label is None and (classes := [label for label in found if label != 'rotation']):
+            return classes
+        if self.label is None or self.label not in found:
+            raise ValueError(f'No label {self.label!r} in the dataset; it has {found}.')
+        return [self.label]
+
+
+class SpacesProtocol(Protocol):
+    """A protocol that compares spaces."""
+
+    def unsuitable(self, source: FeatureSource) -> str | None:
+        """The model must have spaces."""
+        return None if {*representation_names(source.model)} - {'V'} else 'the model has no spaces'
+
+
+def factor_of(label: str) -> str | None:
+    """What a score says of a label: nothing, where it is the class of the image."""
+    return None if label == 'gt_label' else label
+
+
+def with_factor(label: str, scores: Iterable[Any]) -> Iterator[Any]:
+    """Scores that name their factor; other results as they are."""
+    for score in scores:
+        yield replace(score, factor=factor_of(label)) if isinstance(score, Score) else score
+
+
+def accuracies(scores: Tensor, target: Tensor) -> dict[str, float]:
+    """Top-1 and, with more than five classes, top-5 accuracy in percent.
+
+    Args:
+        scores: (N, K), the higher the more likely; a class of score -inf is not guessed.
+        target: (N,) int64 in [0, K).
+
+    Returns:
+        Metric name to value.
+    """
+    ks = (1, 5) if scores.shape[1] > 5 else (1,)
+    best = scores.topk(max(ks), dim=1)  # N x 1 or 5, best first
+    hits = (best.indices == target[:, None]) & (best.values > -float('inf'))
+    return {f'top{k}': 100 * hits[:, :k].any(dim=1).double().mean().item() for k in ks}
+
+
+def number_of_classes(label: str, splits: Sequence[Features]) -> int:
+    """How many classes the labels of all splits need."""
+    return 1 + int(max(each.labels[label].max() for each in splits))

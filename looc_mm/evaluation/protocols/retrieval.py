@@ -1,0 +1,72 @@
+"""Figure 3: nearest neighbours by V and by each space, and what they share with the query.
+
+Shapes: N gallery images, M queries, C feature width, k neighbours.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from looc_mm.evaluation.nearest import nearest
+from looc_mm.evaluation.source import FeatureSource
+from looc_mm.registry import PROTOCOLS
+from looc_mm.visualization import draw_neighbours
+
+from .base import Drawing, Protocol, Score
+
+
+@PROTOCOLS.register_module()
+class Retrieval(Protocol):
+    """Exact search by cosine, test images as queries in the training images, every image turned at random.
+
+    Args:
+        k: Number of neighbours, at most the number of training images.
+        pictures: Queries that are drawn with their neighbours, spread over the test set.
+        shown: Neighbours of each that are drawn.
+        rotate: Turn every image by a random right angle, so that neighbours can share or not share the rotation.
+        seed: Not used; the angles are the source's.
+    """
+
+    name = 'retrieval'
+
+    def __init__(self, k: int = 10, pictures: int = 4, shown: int = 5, rotate: bool = True, seed: int = 0) -> None:
+        if not 1 <= shown <= k:
+            raise ValueError(f'Retrieval got k={k}, shown={shown}; at least 1 neighbour is shown, and at most k.')
+        super().__init__(seed=seed)
+        self.k = k
+        self.pictures = pictures
+        self.shown = shown
+        self.rotate_train = self.rotate_test = 'random' if rotate else None
+
+    def unsuitable(self, source: FeatureSource) -> str | None:
+        """There must be as many training images as neighbours."""
+        images = len(source.dataset('train'))
+        return None if images >= self.k else f'it needs k={self.k} training images, and there are {images}'
+
+    def run(self, source: FeatureSource) -> Iterator[Score | Drawing]:
+        """Percentage of neighbours that share each label with their query, by V and by each space; and a figure."""
+        gallery = source.feature_set('train', self.rotate_train)
+        queries = source.feature_set('test', self.rotate_test)
+        neighbours = {name: nearest(x, queries.parts[name], self.k)[1] for name, x in gallery.parts.items()}  # M x k
+        for name, rows in neighbours.items():
+            for label, values in gallery.labels.items():
+                shared = values[rows] == queries.labels[label][:, None]
+                value = 100 * shared.double().mean().item()
+                yield Score(f'same {label}@{self.k}', value, representation='V' if name == 'V' else [name])
+
+        def image(split: str, index: int, turns: Tensor | None) -> np.ndarray:
+            upright = source.image(split, index)
+            return upright if turns is None else np.rot90(upright, int(turns[index]))  # as it was embedded
+
+        turned = gallery.labels.get('rotation'), queries.labels.get('rotation')
+        number = len(queries.parts[name])
+        drawn = []
+        for query in torch.linspace(0, number - 1, min(self.pictures, number)).long().tolist():
+            found = {
+                name: [image('train', each, turned[0]) for each in rows[query, : self.shown].tolist()]
+                for name, rows in neighbours.items()
+            }
+            drawn.append((image('test', query, turned[1]), found))
+        yield Drawing('retrieval.png', draw_neighbours(drawn))

@@ -1,0 +1,167 @@
+"""From protocols to ``results.json``: a list of records, one for each value.
+
+protocol        'linear', 'rotation', ...
+dataset         name of the dataset
+representation  'V', or the list of spaces whose embeddings are concatenated
+metric, value   'top1', 'top5', ... in percent
+ci              half width of the 95 % confidence interval, or null
+solver          how a linear layer was fitted: 'lbfgs', 'sgd', 'sgd on random crops'; absent for other protocols
+factor          which factor of the image is predicted; absent where that is its class
+checkpoint      path as given, or null for random weights
+experiment      name of the pretraining config, or null where the checkpoint does not say it
+seed            of the protocol's random choices
+seconds         wall time of the protocol, with the features that it was the first to need
+"""
+
+import json
+import time
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import is_main_process
+
+from looc_mm.files import whole
+from looc_mm.registry import PROTOCOLS
+
+from .protocols.base import Drawing, Protocol, Score
+from .source import FeatureSource
+
+
+def run_protocols(
+    source: FeatureSource,
+    protocols: Iterable[Protocol],
+    folder: str | Path,
+    checkpoint: str | None = None,
+    experiment: str | None = None,
+    skip: bool = False,
+) -> dict[str, float]:
+    """Run protocols and write their records and figures; every process computes, the main one writes.
+
+    Args:
+        source: Frozen features, with the splits 'train' and 'test'.
+        protocols: What to run.
+        folder: Where ``results.json`` and figures go.
+        checkpoint: Whose weights the model has, for the record.
+        experiment: Name of the pretraining config, for the record.
+        skip: Whether a protocol that does not suit the model or its data is left out with a line, and no error.
+
+    Returns:
+        Values by name, such as ``{'linear/imagenette/top1': 83.1}``.
+
+    Raises:
+        ValueError: A protocol does not suit, or two scores have one name; as the protocols.
+    """
+    check_size(source)
+    records: list[dict[str, Any]] = []
+    metrics: dict[str, float] = {}
+    for protocol in protocols:
+        start = time.perf_counter()
+        if problem := protocol.unsuitable(source):
+            if not skip:
+                raise ValueError(f'The protocol {protocol.name} cannot run: {problem}.')
+            if is_main_process():
+                print(f'{protocol.name} is left out: {problem}.')
+            continue
+        results = list(protocol.run(source))
+        seconds = round(time.perf_counter() - start, 2)
+        for score in (each for each in results if isinstance(each, Score)):
+            name = score_name(protocol.name, source.name, score)
+            if name in metrics:
+                raise ValueError(
+                    f'Two scores are named {name}. Run protocols that differ in their other options one by one, each '
+                    f'with a work dir of its own.'
+                )
+            metrics[name] = score.value
+            records.append(
+                {
+                    'protocol': protocol.name,
+                    'dataset': source.name,
+                    'representation': score.representation or source.representation,
+                    'metric': score.metric,
+                    'value': score.value,
+                    'ci': score.ci,
+                    **({'solver': score.solver} if score.solver else {}),
+                    **({'factor': score.factor} if score.factor else {}),
+                    'checkpoint': checkpoint,
+                    'experiment': experiment,
+                    'seed': source.seed,
+                    'seconds': seconds,
+                }
+            )
+        if is_main_process():  # after each protocol, so that the error of a later one costs nothing
+            write_results(Path(folder) / 'results.json', records)
+            for drawing in (each for each in results if isinstance(each, Drawing)):
+                drawing.figure.savefig(Path(folder) / drawing.file)
+    return metrics
+
+
+def choose_protocols(asked: Sequence[str], configured: Sequence[dict]) -> list[dict]:
+    """Configs of the protocols that a user named.
+
+    Args:
+        asked: Names of protocols or of their classes; ['all'] for every protocol that reads extracted features only.
+        configured: The protocols of the evaluation config, whose options are kept.
+
+    Raises:
+        ValueError: A name is unknown, or needs options.
+    """
+    PROTOCOLS.import_from_location()
+    kinds: dict[str, type[Protocol]] = PROTOCOLS.module_dict
+    ours = {config['type'] for config in configured}
+    known = sorted({kind.name for each, kind in kinds.items() if kind.in_all or each in ours})
+    if list(asked) == ['all']:
+        asked = [name for name, kind in kinds.items() if kind.in_all]
+    chosen: list[dict] = []
+    for name in asked:
+        named = [each for each, kind in kinds.items() if name in (each, kind.name)]
+        types = [each for each in named if each in ours] or [
+            each for each in named if kinds[each].in_all or each == name
+        ]
+        if not types:
+            raise ValueError(f'Got the protocol {name!r}; known are {known}. Others need a config that sets them up.')
+        for kind in types:
+            chosen += [config for config in configured if config['type'] == kind] or [{'type': kind}]
+    return chosen
+
+
+def score_name(protocol: str, dataset: str, score: Score) -> str:
+    """Protocol, dataset, and what distinguishes the score from others of the protocol."""
+    factor = [score.factor] if score.factor and score.factor != protocol else []  # not 'rotation/factors/rotation'
+    solver = [score.solver] if score.solver and score.solver != 'lbfgs' else []
+    chosen = []
+    if score.representation:
+        chosen = ['V' if score.representation == 'V' else '+'.join(score.representation)]
+    return '/'.join([protocol, dataset, *factor, *solver, *chosen, score.metric])
+
+
+def write_results(path: str | Path, records: list[dict[str, Any]]) -> None:
+    """Replace a results file as a whole, so that a reader never sees half of one.
+
+    Args:
+        path: File to write.
+        records: What to write.
+    """
+    with whole(path) as part:
+        part.write_text(json.dumps(records, indent=2) + '\n')
+
+
+def table(source: FeatureSource, metrics: Mapping[str, float], checkpoint: str | None) -> str:
+    """The values as text."""
+    width = max(map(len, metrics), default=0)
+    head = f'{" + ".join(source.names)} of {checkpoint or "random weights"}'
+    return '\n'.join([head, *(f'  {name:<{width}}  {value:6.2f}' for name, value in metrics.items())])
+
+
+def check_size(source: FeatureSource) -> None:
+    """Warn where the test images do not have the size that the model was trained on."""
+    pipeline = getattr(source.model.data_preprocessor, 'pipeline', None)
+    size = tuple(source.dataset('test')[0]['inputs'].shape[-2:])
+    trained = pipeline.view_size(size) if pipeline else size
+    if trained != size:
+        warnings.warn(
+            f'The model was trained on views of {trained[0]} x {trained[1]} pixels and is evaluated on '
+            f'{size[0]} x {size[1]}: set the sizes in the dataset pipelines of the evaluation config.',
+            stacklevel=2,
+        )

@@ -1,0 +1,153 @@
+"""The frozen features of one model on some data."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.runner import Runner
+from torch import Tensor, nn
+from torch.utils.data import ConcatDataset, DataLoader
+
+from looc_mm.models.representation import resolve_spaces
+
+from .cache import FeatureCache, cache_key
+from .extract import extract
+from .features import Features, FeatureSet
+
+
+class FeatureSource:
+    """Frozen features on demand, each extracted once; it owns loaders, cache, and the choice of V or spaces.
+
+    Args:
+        model: The model, not wrapped.
+        loaders: Split ('train', 'test', ...) to a dataloader or its config, in the dataset's order.
+        name: Of the dataset, for the record.
+        spaces: None for V; ['all'] for all spaces, or names of spaces, whose embeddings are concatenated.
+        seed: Of random rotations.
+        amp: Whether features are extracted under autocast.
+        cache: Folder where features are kept and found again; None for none.
+
+    Attributes:
+        names: The chosen representations, for :meth:`FeatureSet.select`.
+
+    Raises:
+        ValueError: The model has no such space.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loaders: Mapping[str, DataLoader | dict],
+        *,
+        name: str,
+        spaces: Sequence[str] | None = None,
+        seed: int = 0,
+        amp: bool = False,
+        cache: str | Path | None = None,
+    ) -> None:
+        self.model = model
+        self.name = name
+        self.names = resolve_spaces(model, spaces)
+        self.seed = seed
+        self.amp = amp
+        self.cache = None if cache is None else FeatureCache(cache)
+        self.configs: dict[str, Any] = {
+            split: copy.deepcopy(each) for split, each in loaders.items() if isinstance(each, dict)
+        }
+        self.loaders: dict[str, DataLoader] = {split: self._build(each) for split, each in loaders.items()}
+        self.sets: dict[str, FeatureSet] = {}
+
+    @property
+    def representation(self) -> Any:
+        """The chosen representation, for the record: 'V' or a list of spaces."""
+        return 'V' if self.names == ['V'] else self.names
+
+    def features(self, split: str, rotate: str | None = None, dataset: dict | None = None) -> Features:
+        """The chosen representation of a split; see :meth:`feature_set`."""
+        return self.feature_set(split, rotate, dataset).select(self.names)
+
+    def feature_set(self, split: str, rotate: str | None = None, dataset: dict | None = None) -> FeatureSet:
+        """Every representation of a split, on the model's device.
+
+        Args:
+            split: One of the loaders'.
+            rotate: See :func:`looc_mm.evaluation.extract.extract`.
+            dataset: Changes of the split's dataset config; with a ``type`` it replaces all of it but the pipeline.
+        """
+        name = repr((split, rotate, dataset))
+        if name not in self.sets:
+            self.sets[name] = self._extract(self._loader(split, dataset), rotate)
+        return self.sets[name]
+
+    def several(self, split: str, datasets: Sequence[dict]) -> list[Features]:
+        """The chosen representation of several datasets, in one pass over all of them.
+
+        Args:
+            split: One of the loaders', whose dataset they replace.
+            datasets: Each as ``dataset`` of :meth:`feature_set`.
+        """
+        parts = [self._loader(split, dataset).dataset for dataset in datasets]
+        together: ConcatDataset = ConcatDataset(parts)
+        found = self._extract(self._build({**self.configs[split], 'dataset': together}), None).select(self.names)
+        ends = together.cumulative_sizes
+        rows = [slice(end - len(part), end) for end, part in zip(ends, parts, strict=True)]  # type: ignore[arg-type]
+        return [Features(found.x[each], {key: label[each] for key, label in found.labels.items()}) for each in rows]
+
+    def augmented(
+        self, split: str, augment: Callable[[Tensor, Tensor], Tensor], dataset: dict | None = None
+    ) -> Features:
+        """The chosen representation of a split's images as ``augment`` changes them, extracted at each call.
+
+        Args:
+            split: One of the loaders'.
+            augment: See :func:`looc_mm.evaluation.extract.extract`.
+            dataset: As for :meth:`feature_set`.
+        """
+        found = extract(self.model, self._loader(split, dataset), amp=self.amp, augment=augment)
+        return found.to(self._device).select(self.names)
+
+    def dataset(self, split: str) -> Any:
+        """The dataset of a split; its samples hold ``inputs`` (3, H, W) uint8 RGB and ``labels``."""
+        return self._loader(split, None).dataset
+
+    def image(self, split: str, index: int) -> np.ndarray:
+        """One image of a split, (H, W, 3) uint8 RGB, upright."""
+        return self.dataset(split)[index]['inputs'][:3].permute(1, 2, 0).numpy()
+
+    def forget(self) -> None:
+        """Drop what was extracted: the model's weights have changed."""
+        self.sets.clear()
+
+    @property
+    def _device(self) -> Any:
+        return next(self.model.parameters()).device
+
+    def _build(self, loader: DataLoader | dict) -> DataLoader:
+        return Runner.build_dataloader(loader, seed=self.seed)
+
+    def _loader(self, split: str, dataset: dict | None) -> DataLoader:
+        if split not in self.loaders:
+            raise ValueError(f'There is no split {split!r}; there are {list(self.loaders)}.')
+        if dataset is None:
+            return self.loaders[split]
+        name = repr((split, dataset))
+        if name not in self.loaders:
+            cfg = copy.deepcopy(self.configs.get(split))
+            if cfg is None:
+                raise ValueError(f'The dataset of {split!r} cannot be changed: its loader was given, not its config.')
+            kept = {'pipeline': cfg['dataset'].get('pipeline', [])} if 'type' in dataset else cfg['dataset']
+            cfg['dataset'] = {**kept, **dataset}
+            self.loaders[name] = self._build(cfg)
+        return self.loaders[name]
+
+    def _extract(self, loader: DataLoader, rotate: str | None) -> FeatureSet:
+        def make() -> FeatureSet:
+            return extract(self.model, loader, rotate, self.seed, self.amp)
+
+        key = None
+        if self.cache is not None:
+            key = cache_key(self.model, loader.dataset, rotate=rotate, seed=rotate and self.seed, amp=self.amp)
+        found = make() if self.cache is None or key is None else self.cache.get(key, make)
+        return found.to(self._device)
