@@ -1,13 +1,10 @@
 # Supervised on the class: ResNet-18 on Imagenette at 48 pixels, for one machine.
-_base_ = [
-    '../_base_/datasets/imagenette.py',
-    '../_base_/schedules/sgd_cosine_short.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../looc/looc_r18_imagenette.py'
 model = dict(
+    _delete_=True,
     type='ImageClassifier',
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True),
-    backbone=dict(type='ResNet', depth=18),
+    backbone=_base_.model.backbone,
     neck=dict(type='GlobalAveragePooling'),
     head=dict(type='LinearClsHead', num_classes=10, in_channels=512),
 )

@@ -1,13 +1,10 @@
 # Supervised on the class: ResNet-50 on IN-100, 90 epochs on 8 processes of 32 images.
-_base_ = [
-    '../_base_/datasets/in100.py',
-    '../_base_/schedules/sgd_steps_500e.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../looc/looc_r50_in100.py'
 model = dict(
+    _delete_=True,
     type='ImageClassifier',
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True),
-    backbone=dict(type='ResNet', depth=50),
+    backbone=_base_.model.backbone,
     neck=dict(type='GlobalAveragePooling'),
     head=dict(type='LinearClsHead', num_classes=100, in_channels=2048),
 )
