@@ -1,6 +1,7 @@
 """Every config builds and takes two steps at toy size, and differs from LooC by what makes its method."""
 
 import copy
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,19 @@ SUITES = ('r50_in100', 'r18_imagenette', 'factors')
 FULL = {f'{method}_{suite}.py' for method in ('looc/looc', 'supervised/supervised') for suite in SUITES}
 
 
-@pytest.mark.parametrize('name', PRETRAINING)
+@pytest.mark.parametrize('name', LEAVES)
 def test_a_config_is_a_page_or_a_difference(name):
     lines = (ROOT / name).read_text().splitlines()
-    assert len(lines) <= (30 if name in FULL else 12)
+    assert len(lines) <= (30 if name in FULL else 15)
+
+
+def test_no_ten_lines_appear_twice():
+    places = defaultdict(set)
+    for path in ROOT.rglob('*.py'):
+        lines = path.read_text().splitlines()
+        for start in range(len(lines) - 9):
+            places['\n'.join(lines[start : start + 10])].add(f'{path.relative_to(ROOT)}:{start + 1}')
+    assert not [found for found in places.values() if len(found) > 1]
 
 
 @pytest.mark.parametrize('name', [name for name in PRETRAINING if not name.startswith('supervised')])
@@ -86,6 +96,47 @@ def test_evaluation_builds(name):
         for step in loader.dataset.pipeline:
             TRANSFORMS.build(step)
     assert [PROTOCOLS.build(protocol) for protocol in cfg.test_cfg.protocols]
+
+
+PROTOCOL_OF = {
+    'few_shot': 'FewShotProbe',
+    'head_preference': 'HeadPreference',
+    'invariance': 'InvarianceMatrix',
+    'knn': 'KNNProbe',
+    'linear_eval': 'LinearProbe',
+    'retrieval': 'Retrieval',
+    'robustness': 'RobustnessProbe',
+    'rotation': 'RotationProbe',
+    'space_ablation': 'SpaceAblation',
+}
+
+
+@pytest.mark.parametrize('name', EVALUATION)
+def test_a_protocol_differs_from_linear_evaluation_by_itself(name):
+    folder, stem = name.removesuffix('.py').split('/')
+    augmented = stem.endswith('_augmented')
+    dataset = 'in100' if stem == 'imagenet_c' else stem.removesuffix('_augmented')
+    config, linear = value(ROOT / name), value(ROOT / f'linear_eval/{dataset}.py')
+    protocols = config['test_cfg'].pop('protocols')
+    del linear['test_cfg']['protocols']
+    if stem == 'imagenet_c':
+        assert config.pop('corrupted') == protocols[0]['dataset']
+        linear['test_cfg']['dataset'] = 'imagenet-c'
+    assert not list(differences(linear, config))
+    types = [protocol['type'] for protocol in protocols]
+    if name == 'linear_eval/factors.py':
+        assert types == ['LinearProbe', 'LinearProbe', 'LinearProbe', 'RotationProbe']
+    else:
+        assert types == ['AugmentedLinearProbe' if augmented else PROTOCOL_OF[folder]]
+
+
+@pytest.mark.parametrize('views', [224, 48])
+def test_evaluation_shows_a_model_the_views_size(views):
+    cfg = Config.fromfile(ROOT / f'_base_/evaluation/views_{views}.py')
+    for loader in (cfg.test_dataloader, cfg.test_cfg.train_dataloader):
+        resize, crop = loader.dataset.pipeline[1:3]
+        assert crop == dict(type='CenterCrop', crop_size=views)
+        assert resize == dict(type='ResizeEdge', scale=round(views * 256 / 224), edge='short')
 
 
 PIPELINE, AUGMENTATIONS = 'model.data_preprocessor.pipeline', 'model.data_preprocessor.pipeline.augmentations'

@@ -1,5 +1,11 @@
 # Supervised on the class: a small ResNet on the shapes of the procedural Factors dataset.
 _base_ = '../looc/looc_factors.py'
+train_pipeline = [
+    dict(type='RandomResizedCrop', scale=48, crop_ratio_range=(0.4, 1.0)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(collate_fn=dict(type='pseudo_collate'), dataset=dict(target='shape', pipeline=train_pipeline))
 model = dict(
     _delete_=True,
     type='ImageClassifier',
@@ -8,9 +14,3 @@ model = dict(
     neck=dict(type='GlobalAveragePooling'),
     head=dict(type='LinearClsHead', num_classes=8, in_channels=128),
 )
-train_pipeline = [
-    dict(type='RandomResizedCrop', scale=48, crop_ratio_range=(0.4, 1.0)),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackInputs'),
-]
-train_dataloader = dict(collate_fn=dict(type='pseudo_collate'), dataset=dict(target='shape', pipeline=train_pipeline))

@@ -1,5 +1,12 @@
 # Supervised on the class: ResNet-18 on Imagenette at 48 pixels, for one machine.
 _base_ = '../looc/looc_r18_imagenette.py'
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='RandomResizedCrop', scale=48, crop_ratio_range=(0.2, 1.0)),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackInputs'),
+]
+train_dataloader = dict(collate_fn=dict(type='pseudo_collate'), dataset=dict(with_label=True, pipeline=train_pipeline))
 model = dict(
     _delete_=True,
     type='ImageClassifier',
@@ -8,10 +15,3 @@ model = dict(
     neck=dict(type='GlobalAveragePooling'),
     head=dict(type='LinearClsHead', num_classes=10, in_channels=512),
 )
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='RandomResizedCrop', scale=48, crop_ratio_range=(0.2, 1.0)),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackInputs'),
-]
-train_dataloader = dict(collate_fn=dict(type='pseudo_collate'), dataset=dict(with_label=True, pipeline=train_pipeline))
