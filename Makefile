@@ -1,26 +1,45 @@
 PYTHON ?= python3
 BIN := .venv/bin
+OUT ?= work_dirs/gpu
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 
-.PHONY: help demo test check
+.PHONY: help demo test check lint format gpu
 
 help:
 	@echo 'make demo   install into .venv and run tools/demo.py'
-	@echo 'make test   install into .venv and run every test'
-	@echo 'make check  format, lint, types and the fast tests'
+	@echo 'make test   install into .venv, then make lint and every test'
+	@echo 'make check  make lint and the fast tests'
+	@echo 'make lint   check format, lint and types; change nothing'
+	@echo 'make format format the code and apply the safe fixes of the linter'
+	@echo 'make gpu    measure on a GPU: DATA=folder of imagenette112.zip and flowers5_112.zip, OUT=folder of results'
 	@echo 'PYTHON=python3.12 chooses the interpreter that .venv is made with'
 
 demo: .venv/installed
 	$(BIN)/python tools/demo.py
 
-test: .venv/installed-dev
+test: lint
 	$(PYTEST)
 
-check: .venv/installed-dev
+check: lint
+	$(PYTEST) -m 'not slow'
+
+lint: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(PYTEST) -m 'not slow'
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+# A PYTHON of the command line has the run-time packages and is used as it is.
+ifeq ($(origin PYTHON),command line)
+gpu:
+	PYTHONPATH=. $(PYTHON) benchmarks/gpu.py all --out $(OUT) $(if $(DATA),--data $(DATA))
+else
+gpu: .venv/installed
+	$(BIN)/python benchmarks/gpu.py all --out $(OUT) $(if $(DATA),--data $(DATA))
+endif
 
 $(BIN)/pip:
 	@echo 'Making .venv with $(PYTHON)'

@@ -15,6 +15,7 @@ import torch
 from tqdm import tqdm
 
 from looc_mm.engine.launch import keep_freed_memory
+from looc_mm.machine import device_name
 
 DEVICE = torch.device('cuda' if torch.cuda.is_available() else 'cpu')
 if DEVICE.type == 'cpu':
@@ -32,21 +33,13 @@ def arguments(description: str) -> argparse.ArgumentParser:
 
 def machine(*packages: str) -> str:
     """The device, and the versions of torch and of other packages."""
-    name = torch.cuda.get_device_name() if DEVICE.type == 'cuda' else _cpu()
     versions = ' '.join(f'{package} {_version(package)}' for package in ('torch', *packages))
-    return f'{name}, {torch.get_num_threads()} threads, Python {platform.python_version()}, {versions}'
+    return f'{device_name()}, {torch.get_num_threads()} threads, Python {platform.python_version()}, {versions}'
 
 
 def _version(package: str) -> str:
     """The version of an installed package; OpenCV has several packages with one module."""
     return cv2.__version__ if package == 'opencv-python' else version(package)
-
-
-def _cpu() -> str:
-    info = Path('/proc/cpuinfo')
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(':', 1)[1].strip() for line in lines if line.startswith('model name')]
-    return names[0] if names else platform.machine()
 
 
 def seconds(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
@@ -105,19 +98,23 @@ def report(about: str, rows: Sequence[Mapping[str, Any]], ratios: Mapping[str, f
         file: Where the JSON goes, if anywhere.
     """
     print(about, end='\n\n')
-    columns = list(rows[0])
-    print('| ' + ' | '.join(columns) + ' |')
-    print('|' + '---|' * len(columns))
-    for row in rows:
-        print('| ' + ' | '.join(_text(row[column]) for column in columns) + ' |')
-    print()
+    print(table(rows), end='\n\n')
     for name, value in ratios.items():
         print(f'{name}: {value:.2f}')
     if file:
         file.write_text(json.dumps({'about': about, 'rows': list(rows), 'ratios': dict(ratios)}, indent=1) + '\n')
 
 
-def _text(value: Any) -> str:
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as a Markdown table; what a row lacks is left empty."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    lines = ['| ' + ' | '.join(columns) + ' |', '|' + '---|' * len(columns)]
+    lines += ['| ' + ' | '.join(text(row.get(column, '')) for column in columns) + ' |' for row in rows]
+    return '\n'.join(lines)
+
+
+def text(value: Any) -> str:
+    """A table's cell: three digits of a number."""
     if isinstance(value, float):
         return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
     return str(value)

@@ -15,6 +15,7 @@ on other processes.
 """
 
 import os
+import re
 
 os.environ.setdefault('KINETO_LOG_LEVEL', '99')  # before torch: the profiler reports its every start
 
@@ -22,6 +23,7 @@ import warnings
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from statistics import median
@@ -88,24 +90,26 @@ def main() -> None:
     torch.backends.cudnn.benchmark = True
     init_default_scope('looc_mm')
     share = last_stage_share(args)
-    cases, expected = {}, {}
+    made: dict[str, Callable[[], Case]] = {}
+    expected = {}
     for n in range(3 if args.quick else 4):
-        cases[f'LooC({n})' if n else MOCO] = looc(args, n)
+        made[f'LooC({n})' if n else MOCO] = partial(looc, args, n)
         expected[f'LooC({n})' if n else MOCO] = arithmetic(n)
     for n in range(1, 2 if args.quick else 4):
-        cases[f'LooC++({n})'] = looc(args, n, last_stage_per_space=True)
+        made[f'LooC++({n})'] = partial(looc, args, n, last_stage_per_space=True)
         expected[f'LooC++({n})'] = arithmetic(n, share)
-    cases["MMPreTrain's MoCo v2"] = mmpretrain_moco(args)
+    made["MMPreTrain's MoCo v2"] = partial(mmpretrain_moco, args)
     if not args.quick:
         split = dict(type='SplitBN', splits=min(8, args.batch // 2))
-        cases[f'{GOAL}, split batch norm'] = looc(args, 2, backbone=dict(norm_cfg=split))
-        cases[f'{GOAL}, checkpointing'] = looc(args, 2, backbone=dict(with_cp=True))
+        made[f'{GOAL}, split batch norm'] = partial(looc, args, 2, backbone=dict(norm_cfg=split))
+        made[f'{GOAL}, checkpointing'] = partial(looc, args, 2, backbone=dict(with_cp=True))
     if args.compile:
-        cases[f'{MOCO}, compiled'] = looc(args, 0, compile=True)
-        cases[f'{GOAL}, compiled'] = looc(args, 2, compile=True)
+        made[f'{MOCO}, compiled'] = partial(looc, args, 0, compile=True)
+        made[f'{GOAL}, compiled'] = partial(looc, args, 2, compile=True)
     if args.views:
-        cases[f'{MOCO}, with views'] = looc(args, 0, canvas=True)
-        cases[f'{GOAL}, with views'] = looc(args, 2, canvas=True)
+        made[f'{MOCO}, with views'] = partial(looc, args, 0, canvas=True)
+        made[f'{GOAL}, with views'] = partial(looc, args, 2, canvas=True)
+    cases = {name: make() for name, make in made.items() if name == MOCO or re.fullmatch(args.only, name)}
 
     times = interleaved({name: case.step for name, case in cases.items()}, rounds=args.rounds)
     peaks = {name: peak_memory(case) for name, case in cases.items()}
@@ -143,6 +147,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--bf16', action=BooleanOptionalAction, default=gpu, help='autocast to bfloat16 (on a GPU)')
     parser.add_argument('--views', action=BooleanOptionalAction, default=gpu, help='rows with views made (on a GPU)')
     parser.add_argument('--compile', action='store_true', help='rows with compiled encoders: minutes more')
+    parser.add_argument('--only', default='.*', metavar='REGEX', help='the cases to time, beside MoCo v2')
     args = parser.parse_args()
     args.size = args.size or (224 if gpu else 64 if args.quick else 112)
     args.batch = args.batch or (256 if gpu else 8 if args.quick else 16)

@@ -9,6 +9,7 @@ ROOT = Path(looc_mm.__file__).parent
 ORDER = [
     'version',
     'files',
+    'machine',
     'registry',
     'randomness',
     'augmentations',
@@ -25,6 +26,7 @@ ORDER = [
     'export',
     'visualization',
     'paper_tables',
+    'suite',
 ]
 
 

@@ -49,7 +49,7 @@ def pretrain_and_probe(method: str, args: argparse.Namespace) -> list[dict]:
     work_dir = (args.work_dir / method).resolve()
     config = METHODS[method][1]
     epochs = args.epochs or Config.fromfile(ROOT / config).train_cfg.max_epochs
-    options = ['log_level=WARNING', f'train_cfg.max_epochs={epochs}', 'custom_hooks.0.disable=False']
+    options = ['log_level=WARNING', f'train_cfg.max_epochs={epochs}', 'default_hooks.progress.disable=False']
     run('tools/train.py', config, '--work-dir', work_dir, '--seed', str(args.seed), '--cfg-options', *options)
     run('tools/test.py', PROBE, work_dir / f'epoch_{epochs}.pth', '--work-dir', work_dir, '--seed', str(args.seed))
     records = json.loads((work_dir / 'results.json').read_text())

@@ -8,7 +8,7 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from looc_mm.datasets.shards import read_canvases
-from looc_mm.engine.launch import LAUNCHERS, check_batches, check_schedule, setup_launch
+from looc_mm.engine.launch import LAUNCHERS, check_batches, setup_launch, shorten_schedule, spare_threads
 from looc_mm.plugins import PLUGIN_HELP, load_files
 
 
@@ -64,6 +64,8 @@ def build_config(args: argparse.Namespace) -> Config:
     if args.seed is not None:
         cfg.merge_from_dict({'randomness.seed': args.seed})
     cfg.merge_from_dict(args.cfg_options)
+    if args.auto_scale_lr:  # MMEngine scales by the batch of one pass; a step of the optimizer has several
+        cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)
     if args.canvases:
         read_canvases(cfg.train_dataloader, args.canvases)
     return cfg
@@ -73,9 +75,12 @@ def main() -> None:
     args = parse_args()
     load_files(args.plugin)
     cfg = build_config(args)
-    check_schedule(cfg)
+    shortened = shorten_schedule(cfg)
     setup_launch(cfg, args.launcher)
+    spare_threads()
     runner = Runner.from_cfg(cfg)
+    if shortened:
+        runner.logger.warning(shortened)
     check_batches(runner)
     runner.train()
     if torch.distributed.is_initialized():

@@ -6,13 +6,12 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='SafeCheckpointHook', interval=10, max_keep_ckpts=3, save_last=True),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # ours: a run's own custom_hooks come on top of them
+    progress=dict(type='ProgressBar'),
+    stop=dict(type='StopOnNonFiniteLoss'),
+    plain_checkpoint=dict(type='PlainCheckpoint'),
+    prefetch=dict(type='PrefetchBatches'),
 )
-custom_hooks = [
-    dict(type='ProgressBar'),
-    dict(type='StopOnNonFiniteLoss'),
-    dict(type='PlainCheckpoint'),
-    dict(type='PrefetchBatches'),
-]
 
 env_cfg = dict(
     cudnn_benchmark=True,

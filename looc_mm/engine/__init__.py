@@ -1,7 +1,7 @@
 from .amp import AutocastOptimWrapper
 from .checkpoint import PlainCheckpoint, SafeCheckpointHook
 from .hooks import ProgressBar, StopOnNonFiniteLoss
-from .launch import check_batches, check_schedule, setup_launch
+from .launch import check_batches, setup_launch, shorten_schedule
 from .prefetch import PrefetchBatches, Prefetched
 
 __all__ = [
@@ -13,6 +13,6 @@ __all__ = [
     'SafeCheckpointHook',
     'StopOnNonFiniteLoss',
     'check_batches',
-    'check_schedule',
     'setup_launch',
+    'shorten_schedule',
 ]

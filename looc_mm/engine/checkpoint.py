@@ -67,7 +67,8 @@ class PlainCheckpoint(Hook):
         """
         scalars = checkpoint['message_hub']['log_scalars']
         for name, history in scalars.items():
-            scalars[name] = dict(zip(('values', 'counts'), history.data, strict=True))
+            if isinstance(history, HistoryBuffer):  # else this hook is registered twice
+                scalars[name] = dict(zip(('values', 'counts'), history.data, strict=True))
         # Weights are tensors already, and their dict carries version metadata.
         others = {key: checkpoint.pop(key) for key in list(checkpoint) if not key.endswith('state_dict')}
         checkpoint.update(_plain(others))

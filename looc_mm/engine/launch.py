@@ -62,6 +62,15 @@ def setup_launch(cfg: Config, launcher: str) -> None:
     cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {})
 
 
+def spare_threads() -> None:
+    """Beside a GPU, keep this process to one thread of PyTorch unless ``OMP_NUM_THREADS`` is set; torchrun does so too.
+
+    The host draws view tables and launches kernels. More threads gain nothing there and take cores from the workers.
+    """
+    if torch.cuda.is_available() and 'OMP_NUM_THREADS' not in os.environ:
+        torch.set_num_threads(1)
+
+
 def keep_freed_memory() -> None:
     """Have glibc keep freed memory for the next tensors; does nothing with another C library.
 
@@ -74,23 +83,40 @@ def keep_freed_memory() -> None:
         mallopt(M_TRIM_THRESHOLD, -1)
 
 
-def check_schedule(cfg: Config) -> None:
-    """Looks whether the training is long enough for its schedule.
+def shorten_schedule(cfg: Config) -> str | None:
+    """Shorten a schedule whose last part begins when the training is over.
+
+    A training of E epochs, with a last part that begins at epoch b >= E, gets every part's begin and end times
+    E / (b + 1). So a run of one epoch, with a warm-up of one, warms up for half of it.
 
     Args:
-        cfg: The config.
+        cfg: The config; changed in place.
+
+    Returns:
+        What was done, for the log; None if nothing.
 
     Raises:
-        ValueError: If a scheduler begins when the training is over.
+        ValueError: If a part cannot be shortened, for it counts whole epochs.
     """
     schedulers, epochs = cfg.get('param_scheduler') or [], (cfg.get('train_cfg') or {}).get('max_epochs')
     schedulers = schedulers if isinstance(schedulers, list | tuple) else [schedulers]
-    begins = [each.get('begin', 0) for each in schedulers if isinstance(each, dict) and each.get('by_epoch', True)]
-    if epochs is not None and max(begins, default=0) >= epochs:
+    parts = [each for each in schedulers if isinstance(each, dict) and each.get('by_epoch', True)]
+    last = max((each.get('begin', 0) for each in parts), default=0)
+    if epochs is None or last < epochs:
+        return None
+    if not all(each.get('convert_to_iter_based') for each in parts):
         raise ValueError(
-            f'train_cfg.max_epochs={epochs}, and the learning rate has a scheduler from epoch {max(begins)} on: train '
-            f"for {max(begins) + 1} epochs at least, or without schedulers: --cfg-options param_scheduler='[]'"
+            f"train_cfg.max_epochs={epochs}, and a part of the learning rate's schedule begins at epoch {last}. Train "
+            f'for {last + 1} epochs at least, set convert_to_iter_based=True in every part of param_scheduler so that '
+            f"the schedule can be shortened, or train without a schedule: --cfg-options param_scheduler='[]'"
         )
+    share = epochs / (last + 1)
+    for each in parts:
+        each.update({key: share * each[key] for key in ('begin', 'end') if key in each})
+    return (
+        f"The last part of the learning rate's schedule begins at epoch {last}, and the training has "
+        f'max_epochs={epochs}: every part is shortened to {100 * share:.0f} % of its length.'
+    )
 
 
 def check_batches(runner: Runner) -> None:

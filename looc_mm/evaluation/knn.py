@@ -6,15 +6,13 @@ Shapes: N training samples, M test samples, C feature width, K classes.
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from looc_mm.registry import PROTOCOLS
 
 from .features import Features
+from .nearest import nearest
 from .protocol import FrozenProtocol, accuracies, factor_of, record, require_label
-
-CHUNK = 1024  # test samples that are compared at a time
 
 
 @PROTOCOLS.register_module()
@@ -43,8 +41,6 @@ class KNNProbe(FrozenProtocol):
     def evaluate(self, train: Features, test: Features) -> list[dict[str, Any]]:
         """Vote, and count how often the best class, or one of the best five, is right."""
         require_label((train, test), self.label)
-        if self.k > len(train.x):
-            raise ValueError(f'KNNProbe got k={self.k} and {len(train.x)} training samples; lower k.')
         votes = self.votes(train.x, train.labels[self.label], test.x)
         target = test.labels[self.label]
         factor = factor_of(self.label)
@@ -58,11 +54,7 @@ class KNNProbe(FrozenProtocol):
             labels: (N,) int64 in [0, K).
             queries: (M, C).
         """
-        gallery = F.normalize(gallery, dim=1)
-        votes = []
-        for rows in queries.split(CHUNK):
-            cosine, nearest = (F.normalize(rows, dim=1) @ gallery.t()).topk(self.k)  # M' x k
-            weight = torch.ones_like(cosine) if self.temperature is None else (cosine / self.temperature).exp()
-            empty = weight.new_zeros(len(rows), int(labels.max()) + 1)
-            votes.append(empty.scatter_add_(1, labels[nearest], weight))
-        return torch.cat(votes)
+        cosine, index = nearest(gallery, queries, self.k)  # M x k
+        weight = torch.ones_like(cosine) if self.temperature is None else (cosine / self.temperature).exp()
+        empty = weight.new_zeros(len(queries), int(labels.max()) + 1)
+        return empty.scatter_add_(1, labels[index], weight)

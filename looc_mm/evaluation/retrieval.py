@@ -6,24 +6,23 @@ Shapes: N gallery images, M queries, C feature width, k neighbours.
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import torch
-import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from looc_mm.registry import PROTOCOLS
 
+from .nearest import nearest
 from .protocol import Data, FrozenProtocol, record
 
 
 @PROTOCOLS.register_module()
 class Retrieval(FrozenProtocol):
-    """Exact search by cosine (FAISS), test images as queries in the training images, every image turned at random.
+    """Exact search by cosine, test images as queries in the training images, every image turned at random.
 
     Args:
-        k: Neighbours.
+        k: Number of neighbours, at most the number of training images.
         pictures: Queries that are drawn with their neighbours, spread over the test set.
         shown: Neighbours of each that are drawn.
         rotate: Turn every image by a random right angle, so that neighbours can share or not share the rotation.
@@ -45,10 +44,9 @@ class Retrieval(FrozenProtocol):
         gallery, queries = data.bank('train', self.rotate), data.bank('test', self.rotate)
         records, neighbours = [], {}
         for name in gallery.parts:
-            nearest = search(gallery.parts[name], queries.parts[name], self.k)  # M x k
-            neighbours[name] = nearest
+            _, neighbours[name] = nearest(gallery.parts[name], queries.parts[name], self.k)  # M x k
             for label, values in gallery.labels.items():
-                shared = values.cpu()[nearest] == queries.labels[label].cpu()[:, None]
+                shared = values[neighbours[name]] == queries.labels[label][:, None]
                 value = 100 * shared.double().mean().item()
                 representation: Any = 'V' if name == 'V' else [name]
                 records.append(record(f'same {label}@{self.k}', value, representation=representation))
@@ -73,13 +71,6 @@ class Retrieval(FrozenProtocol):
             for axis, index in zip(axes[1:], neighbours[name][query, : self.shown].tolist(), strict=True):
                 axis.imshow(turned(data.picture('train', index), gallery, index))
         figure.savefig(Path(data.folder) / 'retrieval.png', dpi=120)
-
-
-def search(gallery: Tensor, queries: Tensor, k: int) -> Tensor:
-    """(M, k) rows of the gallery, (N, C), that are nearest to each query, (M, C), by cosine."""
-    index = faiss.IndexFlatIP(gallery.shape[1])
-    index.add(F.normalize(gallery, dim=1).cpu().numpy())
-    return torch.from_numpy(index.search(F.normalize(queries, dim=1).cpu().numpy(), k)[1])
 
 
 def turned(picture: np.ndarray, turns: Tensor | None, index: int) -> np.ndarray:

@@ -52,6 +52,7 @@ class MultiHeadMoCo(MultiHead):
         self.key_heads = self.neck.make_key_heads()
         self.compile_encoder(self.key_backbone, self.key_heads)
         self.momentum = momentum
+        self.stepped = self.gradients_end = False  # whether a step was made; whether its gradients were None after it
         self.shuffle_bn = shuffle_bn
         self.split_bn = any(isinstance(module, SplitBatchNorm2d) for module in self.modules())
 
@@ -103,14 +104,26 @@ class MultiHeadMoCo(MultiHead):
     def update_key_encoder(self) -> None:
         """key = m key + (1 - m) query, for all pairs, once per step of the optimizer.
 
-        A gradient that waits tells that the optimizer has made no step since: batches are being accumulated. So it is
-        to be set to None after a step, as torch and MMEngine do by themselves.
+        A pending gradient means that the optimizer has not stepped: batches are being accumulated. So gradients have to
+        be None after a step, as torch and MMEngine leave them.
+
+        Raises:
+            RuntimeError: If the training loop sets gradients to zero, with which the key encoder would never move.
         """
         keys, queries = (
             [p for each in side for p in each.parameters()] for side in zip(*self.momentum_pairs, strict=True)
         )
-        if all(query.grad is None for query in queries):
+        pending = [query.grad for query in queries if query.grad is not None]
+        if not pending:
             torch._foreach_lerp_(keys, queries, 1 - self.momentum)
+            self.gradients_end = self.stepped
+        elif not self.gradients_end and not any(grad.any() for grad in pending):  # until one step is seen
+            raise RuntimeError(
+                'All gradients are 0 when a training step begins: the training loop calls '
+                'zero_grad(set_to_none=False). MultiHeadMoCo takes a pending gradient as a sign that batches are being '
+                "accumulated, so its key encoder would never move. Call zero_grad() with torch's default: None."
+            )
+        self.stepped = True
 
     @torch.no_grad()
     def encode_keys(self, keys: Tensor | Sequence[Tensor], project: Callable[[Tensor], Tensor] = lambda v: v) -> Tensor:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from looc_mm.engine import check_schedule, setup_launch
+from looc_mm.engine import setup_launch, shorten_schedule
+from looc_mm.engine.launch import spare_threads
 
 REPO = Path(__file__).parents[2]
 
@@ -59,7 +60,7 @@ def test_two_processes_train_one_model_on_the_cpu(toy_config, tmp_path):
         PORT=str(port),
     )
     with toy_config.open('a') as file:
-        file.write("custom_hooks = [dict(type='PlainCheckpoint'), dict(type='DumpWeights')]\n")
+        file.write("custom_hooks = [dict(type='DumpWeights')]\n")
     script = REPO / 'tools/dist_train.sh'
     done = subprocess.run(
         [script, toy_config, '2', '--amp'], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
@@ -75,13 +76,38 @@ def test_two_processes_train_one_model_on_the_cpu(toy_config, tmp_path):
     assert (tmp_path / 'work/epoch_3.pth').exists()
 
 
-def test_a_training_too_short_for_its_schedule_is_refused():
-    warmed_up = [dict(type='LinearLR', end=1), dict(type='CosineAnnealingLR', begin=1)]
-    with pytest.raises(ValueError, match=r'max_epochs=1, .* from epoch 1 on: train for 2 epochs at least'):
-        check_schedule(Config(dict(param_scheduler=warmed_up, train_cfg=dict(max_epochs=1))))
-    for schedulers in (warmed_up, warmed_up[1], [], None, [dict(type='CosineAnnealingLR', begin=500, by_epoch=False)]):
-        check_schedule(Config(dict(param_scheduler=schedulers, train_cfg=dict(max_epochs=2))))
-    check_schedule(Config(dict(param_scheduler=warmed_up, train_cfg=dict(max_iters=50))))
+def test_a_short_training_has_a_short_schedule():
+    warm_up = dict(type='LinearLR', end=1, convert_to_iter_based=True)
+    anneal = dict(type='CosineAnnealingLR', begin=1, convert_to_iter_based=True)
+    short = Config(dict(param_scheduler=[warm_up, anneal], train_cfg=dict(max_epochs=1)))
+    assert 'max_epochs=1: every part is shortened to 50 %' in shorten_schedule(short)
+    assert [dict(each) for each in short.param_scheduler] == [warm_up | dict(end=0.5), anneal | dict(begin=0.5)]
+    assert shorten_schedule(short) is None  # it is short enough now
+
+
+def test_a_schedule_that_is_short_enough_stays():
+    schedulers = [dict(type='LinearLR', end=1), dict(type='CosineAnnealingLR', begin=1)]
+    steps = [dict(type='CosineAnnealingLR', begin=500, by_epoch=False)]
+    for each in (schedulers, schedulers[1], [], None, steps):
+        cfg = Config(dict(param_scheduler=each, train_cfg=dict(max_epochs=2)))
+        before = cfg.to_dict()
+        assert shorten_schedule(cfg) is None and cfg.to_dict() == before
+    assert shorten_schedule(Config(dict(param_scheduler=schedulers, train_cfg=dict(max_iters=50)))) is None
+    with pytest.raises(ValueError, match=r'begins at epoch 1. Train for 2 epochs at least'):
+        shorten_schedule(Config(dict(param_scheduler=schedulers, train_cfg=dict(max_epochs=1))))
+
+
+def test_one_thread_beside_a_gpu_unless_the_user_says_otherwise(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch, 'set_num_threads', chosen.append)
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    for gpu, expected in ((False, []), (True, [1])):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda gpu=gpu: gpu)
+        spare_threads()
+        assert chosen == expected
+    monkeypatch.setenv('OMP_NUM_THREADS', '4')
+    spare_threads()
+    assert chosen == [1]
 
 
 HELD = """

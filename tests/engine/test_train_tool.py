@@ -53,6 +53,12 @@ def test_options_reach_the_config(parsed, toy_config):
     assert cfg.optim_wrapper.optimizer.lr == 0.5
 
 
+def test_auto_scale_lr_counts_the_accumulated_batches(toy_config, parsed):
+    toy_config.write_text(toy_config.read_text() + 'auto_scale_lr = dict(base_batch_size=256)')
+    cfg = parsed('--auto-scale-lr', '--cfg-options', 'optim_wrapper.accumulative_counts=4')
+    assert cfg.auto_scale_lr.base_batch_size == 64  # a pass of 64 images is the fourth of a step of 256
+
+
 def test_auto_scale_lr_needs_a_base(parsed):
     with pytest.raises(ValueError, match='base_batch_size'):
         parsed('--auto-scale-lr')

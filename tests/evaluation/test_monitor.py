@@ -39,7 +39,7 @@ def train(tmp_path: Path, monitored: bool) -> Runner:
         evaluation.dump(tmp_path / 'evaluation.py')
         protocols = [dict(type='KNNProbe', label='color', k=3), dict(type='InvarianceMatrix', images=8)]
         hook = dict(type='Monitor', config=str(tmp_path / 'evaluation.py'), protocols=protocols, interval=1)
-        cfg.custom_hooks.append(hook)
+        cfg.custom_hooks = [hook]  # as the docstring has it: the runtime's own hooks stay
     runner = Runner.from_cfg(cfg)
     runner.train()
     return runner
@@ -50,6 +50,9 @@ def test_it_writes_every_epoch_and_leaves_the_training_alone(tmp_path):
     for name, value in plain.model.state_dict().items():
         assert torch.equal(value, watched.model.state_dict()[name]), name
     assert watched.model.training
+    ours = {'ProgressBar', 'StopOnNonFiniteLoss', 'PlainCheckpoint', 'PrefetchBatches', 'Monitor'}
+    assert ours <= {type(hook).__name__ for hook in watched.hooks}
+    torch.load(tmp_path / 'monitored_True/epoch_2.pth', weights_only=True)
     for epoch in (1, 2):
         folder = tmp_path / f'monitored_True/monitor/epoch_{epoch}'
         records = json.loads((folder / 'results.json').read_text())

@@ -121,6 +121,20 @@ def test_the_key_encoder_follows_once_per_step_of_the_optimizer_and_so_it_does_a
         assert torch.equal(value, fresh.state_dict()[name]), name
 
 
+def test_a_loop_that_sets_gradients_to_zero_is_refused():
+    model = build()
+    sgd = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
+
+    def step(set_to_none):
+        model.loss(views(model))['loss'].backward()
+        sgd.step()
+        sgd.zero_grad(set_to_none=set_to_none)
+
+    step(set_to_none=False)
+    with pytest.raises(RuntimeError, match=r'zero_grad\(set_to_none=False\)'):
+        step(set_to_none=False)
+
+
 @pytest.mark.parametrize(
     'backbone, width',
     [
