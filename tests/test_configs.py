@@ -1,8 +1,9 @@
-"""Every config builds and takes two steps at toy size; leaf configs stay short."""
+"""Every config builds and takes two steps at toy size, and differs from LooC by what makes its method."""
 
 import copy
-import difflib
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,19 +15,31 @@ from mmengine.registry import init_default_scope
 
 from looc_mm.registry import MODELS, PROTOCOLS, TRANSFORMS
 
+from .regression.configs import differences, leaves, value
+
 ROOT = Path(__file__).parents[1] / 'configs'
-LEAVES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob('*/*.py') if path.parent.name != '_base_')
+LEAVES = list(leaves(ROOT))
 PRETRAINING = [name for name in LEAVES if 'model' in Config.fromfile(ROOT / name)]
 EVALUATION = [name for name in LEAVES if name not in PRETRAINING]
 
 
+SUITES = ('r50_in100', 'r18_imagenette', 'factors')
+FULL = {f'{method}_{suite}.py' for method in ('looc/looc', 'supervised/supervised') for suite in SUITES}
+
+
 @pytest.mark.parametrize('name', LEAVES)
-def test_leaf_configs_are_short_with_one_level_of_base(name):
-    text = (ROOT / name).read_text()
-    assert len(text.splitlines()) <= 35
-    bases = Config.fromfile(ROOT / name).get('_base_', [])
-    for base in [bases] if isinstance(bases, str) else bases:
-        assert '_base_ =' not in (ROOT / name).parent.joinpath(base).read_text()
+def test_a_config_is_a_page_or_a_difference(name):
+    lines = (ROOT / name).read_text().splitlines()
+    assert len(lines) <= (30 if name in FULL else 15)
+
+
+def test_no_ten_lines_appear_twice():
+    places = defaultdict(set)
+    for path in ROOT.rglob('*.py'):
+        lines = path.read_text().splitlines()
+        for start in range(len(lines) - 9):
+            places['\n'.join(lines[start : start + 10])].add(f'{path.relative_to(ROOT)}:{start + 1}')
+    assert not [found for found in places.values() if len(found) > 1]
 
 
 @pytest.mark.parametrize('name', [name for name in PRETRAINING if not name.startswith('supervised')])
@@ -85,57 +98,157 @@ def test_evaluation_builds(name):
     assert [PROTOCOLS.build(protocol) for protocol in cfg.test_cfg.protocols]
 
 
-ROTATION = "dict(type='RandomRightAngleRotation', prob=0.5),"
-TEXTURE = "dict(type='RandomConvTexture', prob=0.5),"
-COLOR_ALONE, ROTATION_ALONE, ALL = (
-    "leave_one_out=['color'],",
-    "leave_one_out=['rotation'],",
-    "'rotation', 'texture', 'color'",
-)
-STAGES, INVARIANT = 'last_stage_per_space=True,', 'same_image_negatives=False'
-#: What stands in a method's config and not in LooC's (colour + rotation) of the same dataset, each on its own line,
-#: and how many lines of LooC's are not there.
-METHODS = {
-    'looc/looc_color': ([COLOR_ALONE], 2),
-    'looc/looc_rotation': ([ROTATION_ALONE], 1),
-    'looc/looc_texture': ([TEXTURE, "leave_one_out=['texture'],"], 2),
-    'looc/looc_rotation_texture': ([TEXTURE, "leave_one_out=['rotation', 'texture'],"], 1),
-    'looc/looc_all': ([TEXTURE, f'leave_one_out=[{ALL}],'], 1),
-    'looc/loocpp': ([STAGES], 0),
-    'looc/loocpp_rotation_texture': ([TEXTURE, "leave_one_out=['rotation', 'texture'],", STAGES], 1),
-    'looc/loocpp_all': ([TEXTURE, f'leave_one_out=[{ALL}],', STAGES], 1),
-    'moco/moco': (['leave_one_out=[],'], 2),
-    'moco/moco_rotation': (['leave_one_out=[],'], 1),
-    'moco/moco_same_rotation': (['leave_one_out=[],', "same=['rotation'],"], 1),
-    'moco/moco_all': ([TEXTURE, 'leave_one_out=[],'], 1),
-    'moco/moco_add_one_color': ([COLOR_ALONE, "strategy='add_one',", INVARIANT], 3),
-    'moco/moco_add_one_rotation': ([ROTATION_ALONE, "strategy='add_one',", INVARIANT], 2),
-    'moco/multi_head_moco': (["strategy='independent',", INVARIANT], 1),
-    'moco/mocopp_all': ([TEXTURE, f'leave_one_out=[{ALL}],', "strategy='independent',", INVARIANT, STAGES], 2),
-    'simclr/looc_simclr': (["type='MultiHeadSimCLR',", 'HeadPerSpaceNeck'], (2, 3)),  # it has no momentum
-    'simclr/simclr_rotation': (["type='MultiHeadSimCLR',", 'leave_one_out=[],', 'HeadPerSpaceNeck'], (3, 4)),
-    'relatives/augself': (["type='AugSelf',", 'leave_one_out=[],', "predict=['crop', 'rotation', 'color'],"], 2),
-    'relatives/cassle': (["type='CASSLE',", 'leave_one_out=[],'], 2),
-    'relatives/essl': (["type='ESSL',", 'leave_one_out=[],'], 3),
+PROTOCOL_OF = {
+    'few_shot': 'FewShotProbe',
+    'head_preference': 'HeadPreference',
+    'invariance': 'InvarianceMatrix',
+    'knn': 'KNNProbe',
+    'linear_eval': 'LinearProbe',
+    'retrieval': 'Retrieval',
+    'robustness': 'RobustnessProbe',
+    'rotation': 'RotationProbe',
+    'space_ablation': 'SpaceAblation',
 }
 
 
-@pytest.mark.parametrize('suite', ['r50_in100', 'r18_imagenette', 'factors'])
+@pytest.mark.parametrize('name', EVALUATION)
+def test_a_protocol_differs_from_linear_evaluation_by_itself(name):
+    folder, stem = name.removesuffix('.py').split('/')
+    augmented = stem.endswith('_augmented')
+    dataset = 'in100' if stem == 'imagenet_c' else stem.removesuffix('_augmented')
+    config, linear = value(ROOT / name), value(ROOT / f'linear_eval/{dataset}.py')
+    protocols = config['test_cfg'].pop('protocols')
+    del linear['test_cfg']['protocols']
+    if stem == 'imagenet_c':
+        assert config.pop('corrupted') == protocols[0]['dataset']
+        linear['test_cfg']['dataset'] = 'imagenet-c'
+    assert not list(differences(linear, config))
+    types = [protocol['type'] for protocol in protocols]
+    if name == 'linear_eval/factors.py':
+        assert types == ['LinearProbe', 'LinearProbe', 'LinearProbe', 'RotationProbe']
+    else:
+        assert types == ['AugmentedLinearProbe' if augmented else PROTOCOL_OF[folder]]
+
+
+@pytest.mark.parametrize('views', [224, 48])
+def test_evaluation_shows_a_model_the_views_size(views):
+    cfg = Config.fromfile(ROOT / f'_base_/evaluation/views_{views}.py')
+    for loader in (cfg.test_dataloader, cfg.test_cfg.train_dataloader):
+        resize, crop = loader.dataset.pipeline[1:3]
+        assert crop == dict(type='CenterCrop', crop_size=views)
+        assert resize == dict(type='ResizeEdge', scale=round(views * 256 / 224), edge='short')
+
+
+PIPELINE, AUGMENTATIONS = 'model.data_preprocessor.pipeline', 'model.data_preprocessor.pipeline.augmentations'
+LEAVE, STRATEGY = f'{PIPELINE}.leave_one_out', f'{PIPELINE}.strategy'
+NEGATIVES, STAGES = 'model.head.same_image_negatives', 'model.last_stage_per_space'
+NO_ROTATION, NO_TEXTURE = 'crop flip color blur', 'crop flip rotation color blur'  # LooC's own are without texture
+WITH_TEXTURE, TEXTURE_ALONE = 'crop flip rotation texture color blur', 'crop flip texture color blur'
+ALL = ['rotation', 'texture', 'color']
+REMOVED = object()
+SIMCLR = {
+    'model.type': 'MultiHeadSimCLR',
+    'model.neck.type': 'HeadPerSpaceNeck',
+    'model.neck.queue_len': REMOVED,
+    'model.momentum': REMOVED,
+}
+#: By what a method's config differs from LooC's (colour + rotation) of the same suite.
+METHODS: dict[str, dict[str, Any]] = {
+    'looc/looc_color': {AUGMENTATIONS: NO_ROTATION, LEAVE: ['color']},
+    'looc/looc_rotation': {LEAVE: ['rotation']},
+    'looc/looc_texture': {AUGMENTATIONS: TEXTURE_ALONE, LEAVE: ['texture']},
+    'looc/looc_rotation_texture': {AUGMENTATIONS: WITH_TEXTURE, LEAVE: ['rotation', 'texture']},
+    'looc/looc_all': {AUGMENTATIONS: WITH_TEXTURE, LEAVE: ALL},
+    'looc/loocpp': {STAGES: True},
+    'looc/loocpp_rotation_texture': {AUGMENTATIONS: WITH_TEXTURE, LEAVE: ['rotation', 'texture'], STAGES: True},
+    'looc/loocpp_all': {AUGMENTATIONS: WITH_TEXTURE, LEAVE: ALL, STAGES: True},
+    'moco/moco': {AUGMENTATIONS: NO_ROTATION, LEAVE: []},
+    'moco/moco_rotation': {LEAVE: []},
+    'moco/moco_same_rotation': {LEAVE: [], f'{PIPELINE}.same': ['rotation']},
+    'moco/moco_all': {AUGMENTATIONS: WITH_TEXTURE, LEAVE: []},
+    'moco/moco_add_one_color': {
+        AUGMENTATIONS: NO_ROTATION,
+        LEAVE: ['color'],
+        STRATEGY: 'add_one',
+        NEGATIVES: False,
+    },
+    'moco/moco_add_one_rotation': {LEAVE: ['rotation'], STRATEGY: 'add_one', NEGATIVES: False},
+    'moco/multi_head_moco': {STRATEGY: 'independent', NEGATIVES: False},
+    'moco/mocopp_all': {
+        AUGMENTATIONS: WITH_TEXTURE,
+        LEAVE: ALL,
+        STRATEGY: 'independent',
+        NEGATIVES: False,
+        STAGES: True,
+    },
+    'simclr/looc_simclr': SIMCLR,
+    'simclr/simclr_rotation': {**SIMCLR, LEAVE: []},
+    'relatives/augself': {'model.type': 'AugSelf', LEAVE: [], 'model.predict': ['crop', 'rotation', 'color']},
+    'relatives/cassle': {'model.type': 'CASSLE', LEAVE: []},
+    'relatives/essl': {'model.type': 'ESSL', AUGMENTATIONS: NO_ROTATION, LEAVE: []},
+}
+
+
+def changed(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a config with other values at some paths; augmentations are given by their names."""
+    config = copy.deepcopy(config)
+    for path, new in changes.items():
+        *parents, key = path.split('.')
+        place = config
+        for parent in parents:
+            place = place[parent]
+        if path == AUGMENTATIONS:
+            named = dict(zip(NO_TEXTURE.split(), place[key], strict=True))
+            named['texture'] = dict(type='RandomConvTexture', prob=0.5)
+            place[key] = [named[name] for name in new.split()]
+        elif new is REMOVED:
+            place.pop(key, None)
+        else:
+            place[key] = new
+    return config
+
+
+@pytest.mark.parametrize('suite', SUITES)
 @pytest.mark.parametrize('method', METHODS)
-def test_methods_differ_from_looc_in_the_lines_that_make_them(method, suite):
-    looc = (ROOT / f'looc/looc_{suite}.py').read_text().splitlines()[1:]  # the first line is the title
-    other = (ROOT / f'{method}_{suite}.py').read_text().splitlines()[1:]
-    diff = [line for line in difflib.ndiff(looc, other) if line[0] in '+-']
-    added = [line for line in diff if line[0] == '+']
-    expected, removed = METHODS[method]
-    assert len(added) == len(expected) and all(want in got for want, got in zip(expected, added, strict=True)), diff
-    assert len(diff) - len(added) in (removed if isinstance(removed, tuple) else (removed,)), diff
+def test_a_method_differs_from_looc_by_what_makes_it(method, suite):
+    looc = value(ROOT / f'looc/looc_{suite}.py')
+    expected = changed(looc, METHODS[method])
+    assert list(differences(looc, expected))
+    assert not list(differences(expected, value(ROOT / f'{method}_{suite}.py')))
+
+
+def test_variants_of_looc_on_in100():
+    looc = value(ROOT / 'looc/looc_r50_in100.py')
+    canvas = [dict(type='LoadCanvas', size=256), dict(type='PackCanvas')]
+    folder = {
+        'train_dataloader.batch_size': 64,
+        'train_dataloader.num_workers': 4,
+        'train_dataloader.dataset': dict(type='ImageFolder', data_root='data/pictures', pipeline=canvas),
+        'param_scheduler': dict(type='CosineAnnealingLR', convert_to_iter_based=True),
+        'train_cfg.max_epochs': 200,
+        'model.neck.queue_len': 4096,
+    }
+    assert not list(differences(changed(looc, folder), value(ROOT / 'looc/looc_r50_folder.py')))
+    stylized = dict(
+        type='LoadStylized', source='data/imagenet/train', stylized='data/imagenet-stylized/train', styles=4
+    )
+    expected = changed(looc, {LEAVE: ALL, 'train_dataloader.dataset.pipeline': [canvas[0], stylized, canvas[1]]})
+    texture = dict(type='StylizedTexture', styles=4, prob=0.5)
+    expected['model']['data_preprocessor']['pipeline']['augmentations'].insert(0, texture)
+    assert not list(differences(expected, value(ROOT / 'looc/looc_all_stylized_r50_in100.py')))
+
+
+@pytest.mark.parametrize('suite', SUITES)
+def test_supervised_shares_looc_s_backbone_and_images(suite):
+    looc, supervised = (value(ROOT / f'{method}_{suite}.py') for method in ('looc/looc', 'supervised/supervised'))
+    assert supervised['model']['backbone'] == looc['model']['backbone']
+    for key in ('type', 'data_root', 'split', 'data_prefix', 'length', 'size'):
+        dataset = supervised['train_dataloader']['dataset']
+        assert dataset.get(key) == looc['train_dataloader']['dataset'].get(key)
 
 
 def test_every_pretraining_config_is_a_method_of_the_table():
-    families = {'looc/looc', 'supervised/supervised', *METHODS}
-    suites = ('_r50_in100.py', '_r18_imagenette.py', '_factors.py')
-    known = {f'{family}{suite}' for family in families for suite in suites}
+    known = {f'{method}_{suite}.py' for method in METHODS for suite in SUITES} | FULL
     assert set(PRETRAINING) == known | {'looc/looc_r50_folder.py', 'looc/looc_all_stylized_r50_in100.py'}
 
 

@@ -1,2 +1,2 @@
-_base_ = ['../_base_/evaluation/folder.py', '../_base_/evaluation/runtime.py']
+_base_ = '../linear_eval/folder.py'
 test_cfg = dict(protocols=[dict(type='HeadPreference')])

@@ -1,2 +1,2 @@
-_base_ = ['../_base_/evaluation/inat2019.py', '../_base_/evaluation/runtime.py']
+_base_ = '../linear_eval/inat2019.py'
 test_cfg = dict(protocols=[dict(type='HeadPreference')])

@@ -1,2 +1,2 @@
-_base_ = ['../_base_/evaluation/flowers5.py', '../_base_/evaluation/runtime.py']
+_base_ = '../linear_eval/flowers5.py'
 test_cfg = dict(protocols=[dict(type='InvarianceMatrix')])

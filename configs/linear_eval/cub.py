@@ -1,2 +1,6 @@
-_base_ = ['../_base_/evaluation/cub.py', '../_base_/evaluation/runtime.py']
-test_cfg = dict(protocols=[dict(type='LinearProbe')])
+# CUB-200-2011.
+_base_ = '../_base_/evaluation/views_224.py'
+test_dataloader = dict(dataset=dict(type='CUB', data_root='data/CUB_200_2011', split='test'))
+test_cfg = dict(
+    dataset='cub', train_dataloader=dict(dataset=dict(type='CUB', data_root='data/CUB_200_2011', split='train'))
+)

@@ -1,19 +1,11 @@
-_base_ = '../_base_/evaluation/runtime.py'
-
+# The procedural Factors dataset, each of its factors and the rotation.
+_base_ = '../_base_/evaluation/views_48.py'
 _pipeline = [dict(type='LoadCanvas', size=48), dict(type='PackCanvas', label_keys=('shape', 'color', 'texture'))]
-_dataset = dict(type='Factors', length=2048, seed=1, pipeline=_pipeline)
-_loader = dict(
-    batch_size=256,
-    num_workers=2,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    collate_fn=dict(type='default_collate'),
-)
-
-test_dataloader = dict(**_loader, dataset=dict(**_dataset, split='test'))
+_factors = dict(type='Factors', length=2048, seed=1, pipeline=_pipeline)
+test_dataloader = dict(dataset=dict(**_factors, split='test'))
 test_cfg = dict(
-    type='FrozenFeatureLoop',
     dataset='factors',
-    train_dataloader=dict(**_loader, dataset=dict(**_dataset, split='train')),
+    train_dataloader=dict(dataset=dict(**_factors, split='train')),
     protocols=[
         dict(type='LinearProbe', label='shape'),
         dict(type='LinearProbe', label='color'),

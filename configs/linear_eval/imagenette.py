@@ -1,2 +1,7 @@
-_base_ = ['../_base_/evaluation/imagenette.py', '../_base_/evaluation/runtime.py']
-test_cfg = dict(protocols=[dict(type='LinearProbe')])
+# Imagenette: photographs of 112 px.
+_base_ = '../_base_/evaluation/views_48.py'
+test_dataloader = dict(dataset=dict(type='ImageFolder', with_label=True, data_root='data/imagenette/val'))
+test_cfg = dict(
+    dataset='imagenette',
+    train_dataloader=dict(dataset=dict(type='ImageFolder', with_label=True, data_root='data/imagenette/train')),
+)

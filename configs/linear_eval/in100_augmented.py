@@ -1,3 +1,3 @@
-_base_ = ['../_base_/evaluation/in100.py', '../_base_/evaluation/runtime.py']
+_base_ = './in100.py'
 # the paper's protocol: new random crops in each of 200 epochs, SGD with a learning rate of 30
 test_cfg = dict(protocols=[dict(type='AugmentedLinearProbe')])

@@ -1,26 +1,11 @@
 # LooC, colour + rotation: ResNet-50 on a folder of your own pictures, data_root in the dataset.
-_base_ = [
-    '../_base_/datasets/folder.py',
-    '../_base_/schedules/sgd_cosine_200e.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(
-    type='MultiHeadMoCo',
-    data_preprocessor=dict(
-        type='LeaveOneOutPreprocessor',
-        pipeline=dict(
-            type='LeaveOneOutPipeline',
-            augmentations=[
-                dict(type='RandomResizedCrop', size=224, scale=(0.2, 1.0)),
-                dict(type='HorizontalFlip'),
-                dict(type='RandomRightAngleRotation', prob=0.5),
-                dict(type='ColorJitter'),
-                dict(type='GaussianBlur'),
-            ],
-            leave_one_out=['rotation', 'color'],
-        ),
-    ),
-    backbone=dict(type='ResNet', depth=50),
-    neck=dict(type='QueuePerHeadNeck', in_channels=2048, queue_len=4096),
-    head=dict(type='LooCLoss', temperature=0.2),
+_base_ = './looc_r50_in100.py'
+_canvas = _base_.train_dataloader.dataset.pipeline
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=4,
+    dataset=dict(_delete_=True, type='ImageFolder', data_root='data/pictures', pipeline=_canvas),
 )
+param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', convert_to_iter_based=True)
+train_cfg = dict(max_epochs=200)
+model = dict(neck=dict(queue_len=4096))

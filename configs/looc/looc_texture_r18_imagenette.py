@@ -1,27 +1,6 @@
 # LooC, texture: ResNet-18 on Imagenette at 48 pixels, for one machine.
-_base_ = [
-    '../_base_/datasets/imagenette.py',
-    '../_base_/schedules/sgd_cosine_short.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(
-    type='MultiHeadMoCo',
-    data_preprocessor=dict(
-        type='LeaveOneOutPreprocessor',
-        pipeline=dict(
-            type='LeaveOneOutPipeline',
-            augmentations=[
-                dict(type='RandomResizedCrop', size=48, scale=(0.2, 1.0)),
-                dict(type='HorizontalFlip'),
-                dict(type='RandomConvTexture', prob=0.5),
-                dict(type='ColorJitter'),
-                dict(type='GaussianBlur', sigma=(0.1, 0.4)),
-            ],
-            leave_one_out=['texture'],
-        ),
-    ),
-    backbone=dict(type='ResNet', depth=18),
-    neck=dict(type='QueuePerHeadNeck', in_channels=512, hid_channels=512, queue_len=512),
-    head=dict(type='LooCLoss', temperature=0.1),
-    momentum=0.99,
-)
+_base_ = './looc_r18_imagenette.py'
+_crop, _flip, _rotation, _color, _blur = _base_.model.data_preprocessor.pipeline.augmentations
+_texture = dict(type='RandomConvTexture', prob=0.5)
+_augmentations = [_crop, _flip, _texture, _color, _blur]
+model = dict(data_preprocessor=dict(pipeline=dict(augmentations=_augmentations, leave_one_out=['texture'])))

@@ -1,26 +1,3 @@
 # MoCo + add-one, colour (appendix E): ResNet-50 on IN-100, the paper's settings on 8 processes of 32 images.
-_base_ = [
-    '../_base_/datasets/in100.py',
-    '../_base_/schedules/sgd_steps_500e.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(
-    type='MultiHeadMoCo',
-    data_preprocessor=dict(
-        type='LeaveOneOutPreprocessor',
-        pipeline=dict(
-            type='LeaveOneOutPipeline',
-            augmentations=[
-                dict(type='RandomResizedCrop', size=224, scale=(0.2, 1.0)),
-                dict(type='HorizontalFlip'),
-                dict(type='ColorJitter'),
-                dict(type='GaussianBlur'),
-            ],
-            leave_one_out=['color'],
-            strategy='add_one',
-        ),
-    ),
-    backbone=dict(type='ResNet', depth=50),
-    neck=dict(type='QueuePerHeadNeck', in_channels=2048, queue_len=16384),
-    head=dict(type='LooCLoss', same_image_negatives=False, temperature=0.2),
-)
+_base_ = '../looc/looc_color_r50_in100.py'
+model = dict(data_preprocessor=dict(pipeline=dict(strategy='add_one')), head=dict(same_image_negatives=False))

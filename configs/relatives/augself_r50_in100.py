@@ -1,27 +1,3 @@
 # AugSelf on MoCo v2 with rotation: ResNet-50 on IN-100, the paper's settings on 8 processes of 32 images.
-_base_ = [
-    '../_base_/datasets/in100.py',
-    '../_base_/schedules/sgd_steps_500e.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(
-    type='AugSelf',
-    data_preprocessor=dict(
-        type='LeaveOneOutPreprocessor',
-        pipeline=dict(
-            type='LeaveOneOutPipeline',
-            augmentations=[
-                dict(type='RandomResizedCrop', size=224, scale=(0.2, 1.0)),
-                dict(type='HorizontalFlip'),
-                dict(type='RandomRightAngleRotation', prob=0.5),
-                dict(type='ColorJitter'),
-                dict(type='GaussianBlur'),
-            ],
-            leave_one_out=[],
-        ),
-    ),
-    backbone=dict(type='ResNet', depth=50),
-    neck=dict(type='QueuePerHeadNeck', in_channels=2048, queue_len=16384),
-    head=dict(type='LooCLoss', temperature=0.2),
-    predict=['crop', 'rotation', 'color'],
-)
+_base_ = '../moco/moco_rotation_r50_in100.py'
+model = dict(type='AugSelf', predict=['crop', 'rotation', 'color'])

@@ -1,2 +1,2 @@
-_base_ = ['../_base_/evaluation/imagenette.py', '../_base_/evaluation/runtime.py']
+_base_ = '../linear_eval/imagenette.py'
 test_cfg = dict(protocols=[dict(type='Retrieval')])

@@ -1,4 +1,4 @@
-_base_ = ['../_base_/evaluation/folder.py', '../_base_/evaluation/runtime.py']
+_base_ = '../linear_eval/folder.py'
 # python tools/corrupt.py data/labelled/val data/labelled-c
 test_cfg = dict(
     protocols=[dict(type='RobustnessProbe', dataset=dict(type='CorruptedFolder', data_root='data/labelled-c'))]

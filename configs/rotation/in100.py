@@ -1,2 +1,2 @@
-_base_ = ['../_base_/evaluation/in100.py', '../_base_/evaluation/runtime.py']
+_base_ = '../linear_eval/in100.py'
 test_cfg = dict(protocols=[dict(type='RotationProbe')])

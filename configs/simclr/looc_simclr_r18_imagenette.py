@@ -1,26 +1,10 @@
 # LooC on SimCLR, colour + rotation: ResNet-18 on Imagenette at 48 pixels, for one machine.
-_base_ = [
-    '../_base_/datasets/imagenette.py',
-    '../_base_/schedules/sgd_cosine_short.py',
-    '../_base_/default_runtime.py',
-]
+_base_ = '../looc/looc_r18_imagenette.py'
 model = dict(
+    _delete_=True,  # SimCLR has no momentum
     type='MultiHeadSimCLR',
-    data_preprocessor=dict(
-        type='LeaveOneOutPreprocessor',
-        pipeline=dict(
-            type='LeaveOneOutPipeline',
-            augmentations=[
-                dict(type='RandomResizedCrop', size=48, scale=(0.2, 1.0)),
-                dict(type='HorizontalFlip'),
-                dict(type='RandomRightAngleRotation', prob=0.5),
-                dict(type='ColorJitter'),
-                dict(type='GaussianBlur', sigma=(0.1, 0.4)),
-            ],
-            leave_one_out=['rotation', 'color'],
-        ),
-    ),
-    backbone=dict(type='ResNet', depth=18),
+    data_preprocessor=_base_.model.data_preprocessor,
+    backbone=_base_.model.backbone,
     neck=dict(type='HeadPerSpaceNeck', in_channels=512, hid_channels=512),
-    head=dict(type='LooCLoss', temperature=0.1),
+    head=_base_.model.head,
 )

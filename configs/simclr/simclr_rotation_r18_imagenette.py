@@ -1,26 +1,3 @@
 # SimCLR with rotation: ResNet-18 on Imagenette at 48 pixels, for one machine.
-_base_ = [
-    '../_base_/datasets/imagenette.py',
-    '../_base_/schedules/sgd_cosine_short.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(
-    type='MultiHeadSimCLR',
-    data_preprocessor=dict(
-        type='LeaveOneOutPreprocessor',
-        pipeline=dict(
-            type='LeaveOneOutPipeline',
-            augmentations=[
-                dict(type='RandomResizedCrop', size=48, scale=(0.2, 1.0)),
-                dict(type='HorizontalFlip'),
-                dict(type='RandomRightAngleRotation', prob=0.5),
-                dict(type='ColorJitter'),
-                dict(type='GaussianBlur', sigma=(0.1, 0.4)),
-            ],
-            leave_one_out=[],
-        ),
-    ),
-    backbone=dict(type='ResNet', depth=18),
-    neck=dict(type='HeadPerSpaceNeck', in_channels=512, hid_channels=512),
-    head=dict(type='LooCLoss', temperature=0.1),
-)
+_base_ = './looc_simclr_r18_imagenette.py'
+model = dict(data_preprocessor=dict(pipeline=dict(leave_one_out=[])))

@@ -1,2 +1,2 @@
-_base_ = ['../_base_/evaluation/flowers102.py', '../_base_/evaluation/runtime.py']
+_base_ = '../linear_eval/flowers102.py'
 test_cfg = dict(protocols=[dict(type='SpaceAblation', probe=dict(type='FewShotProbe'))])

@@ -54,11 +54,11 @@ def test_counts_are_checked(whole, warnings, monkeypatch):
     assert len(warnings) == 1
 
 
-def test_the_base_config_feeds_images_as_they_are(whole, monkeypatch):
+def test_the_config_feeds_images_as_they_are(whole, monkeypatch):
     monkeypatch.chdir(whole.parents[0])
     if not Path('data').exists():
         Path('data').symlink_to('.')
-    cfg = Config.fromfile(Path(__file__).parents[2] / 'configs/_base_/evaluation/imagenet_c.py')
+    cfg = Config.fromfile(Path(__file__).parents[2] / 'configs/robustness/imagenet_c.py')
     init_default_scope('looc_mm')
     dataset = DATASETS.build(dict(cfg.corrupted, corruption='gaussian_noise', severity=3))
     assert dataset[1]['inputs'].shape == (3, 224, 224) and dataset[1]['labels'] == {'gt_label': 1}

@@ -40,10 +40,10 @@ def test_the_mapping_is_the_papers_thirteen_classes():
     assert list(FOLDERS) == sorted(FOLDERS)
 
 
-def test_the_base_config_crops_the_frame_before_resizing(root, monkeypatch):
+def test_the_config_crops_the_frame_before_resizing(root, monkeypatch):
     monkeypatch.chdir(root.parent)
     Path('data').symlink_to('.')
-    cfg = Config.fromfile(Path(__file__).parents[2] / 'configs/_base_/evaluation/objectnet.py')
+    cfg = Config.fromfile(Path(__file__).parents[2] / 'configs/linear_eval/objectnet.py')
     init_default_scope('looc_mm')
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     assert dataset[0]['inputs'].shape == (3, 224, 224) and dataset[0]['inputs'].unique().tolist() == [90]

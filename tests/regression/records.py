@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-os.environ['OMP_NUM_THREADS'] = '1'  # before torch and FAISS
+os.environ['OMP_NUM_THREADS'] = '1'  # before torch
 
 import cv2
 import torch

@@ -1,13 +1,9 @@
 """IN-100 out of an ImageNet folder; 8 processes make the batch of 256."""
 
+_base_ = './loader.py'
 train_dataloader = dict(
     batch_size=32,
     num_workers=8,
-    persistent_workers=True,
-    pin_memory=True,
-    drop_last=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='IN100',
         data_root='data/imagenet',
