@@ -44,7 +44,7 @@ def test_the_key_is_fixed(configs):
     """The same content has the same key in another folder, in another process, in another order of evaluations."""
     here, there = one(ROOT / 'configs'), one(configs)
     assert here.key == there.key and here.folder == there.folder
-    both = ['linear_eval/factors.py', 'knn/folder.py']
+    both = ['linear_eval/factors.py', 'linear_eval/folder.py']
     assert one(configs, both).key == one(configs, both[::-1]).key
 
 
@@ -57,7 +57,7 @@ def test_the_key_is_fixed(configs):
         {'canvases': 'data/canvases'},
         {'options': {'optim_wrapper.optimizer.lr': 0.5}},
         {'evaluate_options': {'test_dataloader.batch_size': 2}},
-        {'evaluate': ['linear_eval/factors.py', 'knn/folder.py']},
+        {'evaluate': ['linear_eval/factors.py', 'linear_eval/folder.py']},
     ],
 )
 def test_a_change_is_another_run(configs, changes):

@@ -1,2 +1,0 @@
-_base_ = '../linear_eval/in100.py'
-test_cfg = dict(protocols=[dict(type='KNNProbe')])

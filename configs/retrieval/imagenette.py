@@ -1,2 +1,0 @@
-_base_ = '../linear_eval/imagenette.py'
-test_cfg = dict(protocols=[dict(type='Retrieval')])

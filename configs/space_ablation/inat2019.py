@@ -1,2 +1,0 @@
-_base_ = '../linear_eval/inat2019.py'
-test_cfg = dict(protocols=[dict(type='SpaceAblation')])
