@@ -20,6 +20,7 @@ def platform() -> dict[str, str]:
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     fields = dict(map(str.strip, line.split(':', 1)) for line in reversed(lines) if ':' in line)
     return {
+        'device': torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu',
         'cpu': ', '.join(f'{name} {fields.get(name)}' for name in ('model name', 'cpu family', 'model')),
         'instructions': torch.backends.cpu.get_cpu_capability(),
         'torch': torch.__version__,

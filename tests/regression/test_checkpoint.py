@@ -1,10 +1,13 @@
 """A checkpoint of an earlier version is evaluated, resumed and scored as it was then."""
 
 import pytest
+import torch
 
 from .records import all_records
 from .reference import read
 from .tiny import CHECKPOINT, IMAGES, REFERENCE, train
+
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason='the reference is of a CPU')
 
 
 def test_scores():
