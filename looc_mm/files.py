@@ -8,7 +8,7 @@ from uuid import uuid4
 
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """A file to write, which takes the place of ``path`` when all went well and is removed when not.
 
     Several processes may write one path at once, each its own file; the last one stays. The folder is made.

@@ -31,7 +31,7 @@ def independent(table: ViewTable, left_out: Sequence[AtomicAugmentation]) -> Non
     """No key shares anything: the control that has LooC's heads and key views but all-invariant spaces."""
 
 
-def shared(table: ViewTable, names: Sequence[str]) -> None:
+def copy_from_query(table: ViewTable, names: Sequence[str]) -> None:
     """Copy the named augmentations' parameters from the query to every key ("same for q and k")."""
     for view in table:
         for name in names:

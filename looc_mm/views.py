@@ -20,7 +20,7 @@ from torch.nn import ModuleDict
 from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Params
 from looc_mm.augmentations.base import ImageSize, fuses, size_per_image, warp
 from looc_mm.registry import AUGMENTATIONS, TRANSFORMS
-from looc_mm.strategies import STRATEGIES, ViewTable, shared
+from looc_mm.strategies import STRATEGIES, ViewTable, copy_from_query
 
 INVARIANT = 'invariant'
 CPU_CHUNK = 2_000_000  # numbers in the views that are made at a time, about a core's share of the caches
@@ -149,7 +149,7 @@ class LeaveOneOutPipeline(BaseTransform):
             size = augmentation.output_size(size)
         by_name = {each.name: each for each in self.augmentations}
         STRATEGIES[self.strategy](table, [by_name[space] for space in self.spaces[1:]])  # x_i of k_i is x_i of q
-        shared(table, self.same)
+        copy_from_query(table, self.same)
         return table
 
     def apply(self, canvas: Tensor, table: ViewTable) -> Tensor:
@@ -215,7 +215,7 @@ class LeaveOneOutPipeline(BaseTransform):
             return warp(views, matrix, (height, width))  # reads the one canvas for all views
         return torch.stack([warp(view, each, (height, width)) for view, each in zip(views, matrix, strict=True)])
 
-    def shared(self, table: ViewTable) -> Tensor:
+    def same_as_query(self, table: ViewTable) -> Tensor:
         """Which keys have the query's parameters of which augmentation, on purpose or by chance.
 
         Args:

@@ -142,7 +142,7 @@ def test_pixel_steps_act_in_the_lists_order(canvas, generator):
 def test_shared_finds_what_is_equal_on_purpose_and_by_chance(generator):
     pipeline = LeaveOneOutPipeline(ALL)
     table = pipeline.sample(MANY, generator, (48, 48))
-    shared = pipeline.shared(table)
+    shared = pipeline.same_as_query(table)
     assert shared.shape == (3, 3, MANY) and not shared[0].any() and shared[1, 1].all() and shared[2, 2].all()
     turns = {view: cells['rotation']['quarter_turns'] for view, cells in table.items()}
     assert torch.equal(shared[1, 0], turns['q'] == turns['k_0'])

@@ -15,7 +15,7 @@ from typing import IO, Any, TypeVar
 
 from common import DEVICE, machine
 
-from looc_mm.files import whole
+from looc_mm.files import atomic_write
 
 ROOT = Path(__file__).parents[2]
 T = TypeVar('T')
@@ -54,7 +54,7 @@ class Job:
         results = read_results(self.out)
         about = {'device': machine('torchvision', 'mmengine', 'mmpretrain'), 'gpu': DEVICE.type == 'cuda'}
         results[self.part] = results.get(self.part, {}) | about | {'dry': self.dry} | figures
-        with whole(file) as part:
+        with atomic_write(file) as part:
             part.write_text(json.dumps(results, indent=1) + '\n')
 
     def kept(self) -> dict[str, Any]:

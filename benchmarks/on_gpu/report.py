@@ -7,7 +7,7 @@ from typing import Any
 from common import table
 from matplotlib.figure import Figure
 
-from looc_mm.files import whole
+from looc_mm.files import atomic_write
 
 from .job import read_results
 from .speed import PHASES
@@ -27,7 +27,7 @@ def write(out: Path, docs: Path | None) -> None:
     if not results:
         raise ValueError(f'{out} has no results.json: give the folder that benchmarks/gpu.py --out wrote.')
     report = '\n\n'.join(sections(results)) + '\n'
-    with whole(out / 'report.md') as part:
+    with atomic_write(out / 'report.md') as part:
         part.write_text(report)
     if 'phases' in results.get('speed', {}):
         draw(results['speed']['phases']).savefig(out / 'phases.png', dpi=120)
@@ -38,7 +38,7 @@ def write(out: Path, docs: Path | None) -> None:
     if BEGIN not in page or END not in page:
         raise ValueError(f'{docs} lacks the lines {BEGIN!r} and {END!r}, between which the report belongs.')
     head, rest = page.split(BEGIN, 1)
-    with whole(docs) as part:
+    with atomic_write(docs) as part:
         part.write_text(f'{head}{BEGIN}\n\n{report}\n{END}{rest.split(END, 1)[1]}')
 
 

@@ -9,8 +9,8 @@ from looc_mm.registry import AUGMENTATIONS
 
 from .base import Params, send
 from .columns import Refusal
-from .probe import PICTURES, ROUNDING, SIZES, describe, pictures
 from .replay import ReplayedAugmentation
+from .replay_check import PICTURES, ROUNDING, SIZES, describe, pictures
 
 RECORDS = ('batch_prob', 'forward_input_shape')  # kornia's coin, which is not used, and the shape of the batch
 GROUPS = 16

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, size_per_image
 from .columns import Columns, Refusal
-from .probe import SIZES, Subject, describe, find, global_states, same
+from .replay_check import SIZES, Subject, describe, find, global_states, same
 
 OURS = ('applied', 'image_size')
 DRAWS = 32  # to learn the structure of a library's parameters from

@@ -6,7 +6,7 @@ import os
 from collections import defaultdict
 from typing import Any
 
-from looc_mm.files import whole
+from looc_mm.files import atomic_write
 
 
 def reallocated(labels: dict[str, int], share: float, seed: int, path: str) -> list[str]:
@@ -78,7 +78,7 @@ def choose(labels: dict[str, int], share: float, seed: int) -> list[str]:
 def _write(path: str, content: dict[str, Any]) -> None:
     """Write a file as a whole: several processes may do so at once, each with the same content."""
     try:
-        with whole(path) as part:
+        with atomic_write(path) as part:
             part.write_text(json.dumps(content, indent=0), encoding='utf-8')
     except OSError as error:
         raise OSError(

@@ -12,7 +12,7 @@ from mmengine.dist import all_reduce, is_main_process
 from torch import nn
 from torch.utils.data import ConcatDataset, Dataset
 
-from looc_mm.files import whole
+from looc_mm.files import atomic_write
 from looc_mm.models.representation import representation_state
 
 from .extract import VERSION
@@ -49,7 +49,7 @@ class FeatureCache:
             return found
         made = make()
         if is_main_process():
-            with whole(self.path(key)) as part:
+            with atomic_write(self.path(key)) as part:
                 torch.save(vars(made), part)
         return made
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 
-from looc_mm.files import whole
+from looc_mm.files import atomic_write
 from looc_mm.registry import PROTOCOLS
 
 from .protocols.base import Drawing, Protocol, Score
@@ -143,7 +143,7 @@ def write_results(path: str | Path, records: list[dict[str, Any]]) -> None:
         path: File to write.
         records: What to write.
     """
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps(records, indent=2) + '\n')
 
 

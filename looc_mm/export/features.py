@@ -21,7 +21,7 @@ from looc_mm.checkpoint import load_model
 from looc_mm.datasets.folder import ImageFolder
 from looc_mm.datasets.transforms import PackCanvas, decode, one_thread
 from looc_mm.evaluation.source import FeatureSource
-from looc_mm.files import whole
+from looc_mm.files import atomic_write
 from looc_mm.models.representation import representation_names, resolve_spaces
 
 Images: TypeAlias = str | Path | Sequence[str | Path] | Tensor
@@ -237,7 +237,7 @@ def write_features(out: str | Path, paths: Sequence[str], parts: Mapping[str, Te
     """
     check_table(out)
     arrays = {name: values.numpy() for name, values in parts.items()}
-    with whole(out) as part:
+    with atomic_write(out) as part:
         if Path(out).suffix == '.npz':
             with part.open('wb') as file:
                 np.savez(file, path=np.array(paths), **arrays)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from looc_mm.files import whole
+from looc_mm.files import atomic_write
 from looc_mm.models.representation import (
     frozen,
     preprocess,
@@ -83,13 +83,13 @@ def export_state_dict(
             who = f'{about["architecture"]} of {names}'
             remedy = 'Settings that weights do not show (style, strides, dilations, norm_cfg) may differ; take ONNX.'
             about['difference'] = _check(own, twin.to(probe.device)(probe), who, remedy)
-    with whole(out) as part:
+    with atomic_write(out) as part:
         if safetensors is None:
             torch.save(state, part)
         else:
             part.write_bytes(safetensors.save(state, {'format': 'pt', **_texts(about)}))
     if safetensors is None:
-        with whole(f'{out}.json') as part:
+        with atomic_write(f'{out}.json') as part:
             part.write_text(json.dumps(about, indent=2) + '\n')
     return about
 
@@ -145,7 +145,7 @@ def export_onnx(
             for name, own, other in zip(names, outputs(probe), given, strict=True):
                 remedy = 'PyTorch does not translate this backbone faithfully: take get_features or a state dict.'
                 differences.append(_check(own, torch.from_numpy(other), f'{name} in ONNX Runtime', remedy))
-    with whole(out) as part:
+    with atomic_write(out) as part:
         onnx.save(proto, part)
     return {**about, 'difference': max(differences)}
 

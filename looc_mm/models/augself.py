@@ -45,7 +45,7 @@ class AugSelf(MultiHeadMoCo):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.read_table('AugSelf')
+        self.request_table('AugSelf')
         widths = vector_widths(self.data_preprocessor.pipeline)
         if isinstance(predict, str) or not predict or not set(predict) <= set(widths):
             raise ValueError(f'AugSelf got predict={predict!r}; it is a list of names among {list(widths)}.')
@@ -59,11 +59,10 @@ class AugSelf(MultiHeadMoCo):
         inputs: Tensor | Sequence[Tensor],
         data_samples: list | None = None,
         table: ViewTable | None = None,
-        labels: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """One step; see :meth:`MultiHead.loss`."""
         self.check_views(inputs, data_samples)
-        assert table is not None, 'read_table'
+        assert table is not None, 'request_table'
         self.update_key_encoder()
         v_k = self.encode_keys(inputs[1:])  # S x B x C
         v = self.features(inputs[0])  # B x C

@@ -37,7 +37,7 @@ class CASSLE(MultiHeadMoCo):
 
     def __init__(self, neck: dict, condition_channels: int = 64, **kwargs: Any) -> None:
         super().__init__(neck={**neck, 'in_channels': neck['in_channels'] + condition_channels}, **kwargs)
-        self.read_table('CASSLE')
+        self.request_table('CASSLE')
         width = sum(vector_widths(self.data_preprocessor.pipeline).values())
         self.conditioner = mlp(width, condition_channels, condition_channels)
         self.key_conditioner = copy.deepcopy(self.conditioner).requires_grad_(False)
@@ -47,11 +47,10 @@ class CASSLE(MultiHeadMoCo):
         inputs: Tensor | Sequence[Tensor],
         data_samples: list | None = None,
         table: ViewTable | None = None,
-        labels: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """One step; see :meth:`MultiHead.loss`."""
         self.check_views(inputs, data_samples)
-        assert table is not None, 'read_table'
+        assert table is not None, 'request_table'
         omega = {
             view: torch.cat([*vectors(self.data_preprocessor.pipeline, table, view, inputs[0].device).values()], 1)
             for view in self.view_names

@@ -49,10 +49,9 @@ class ESSL(MultiHeadMoCo):
         inputs: Tensor | Sequence[Tensor],
         data_samples: list | None = None,
         table: ViewTable | None = None,
-        labels: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """One step; see :meth:`MultiHead.loss`."""
-        losses = super().loss(inputs, data_samples, table, labels)
+        losses = super().loss(inputs, data_samples, table)
         height, width = inputs[0].shape[-2:]
         if height != width:
             raise ValueError(f'ESSL turns square views; these are {height} x {width}. Set the size of the crop.')

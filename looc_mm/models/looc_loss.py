@@ -42,7 +42,7 @@ class LooCLoss(nn.Module):
         self.same_image_negatives = same_image_negatives
 
     def forward(
-        self, q: Tensor, k: Tensor, queue: Tensor | Sequence[Tensor], shared: Tensor | None = None
+        self, q: Tensor, k: Tensor, queue: Tensor | Sequence[Tensor], same_as_query: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Eq. 2.
 
@@ -50,23 +50,23 @@ class LooCLoss(nn.Module):
             q: (S, B, D) normalised, q[i] = z_i of the query.
             k: (S, S, B, D) normalised, k[i, j] = z_i of key view k_j. k[0, j] for j > 0 is not read.
             queue: (S, D, K), column by column the keys of other images in each space.
-            shared: (S, S, B) bool, [i, j] says that k_j has q's parameters of the i-th augmentation
-                (:meth:`looc_mm.views.LeaveOneOutPipeline.shared`); needed to mask false negatives.
+            same_as_query: (S, S, B) bool, [i, j] says that k_j has q's parameters of the i-th augmentation
+                (:meth:`looc_mm.views.LeaveOneOutPipeline.same_as_query`); needed to mask false negatives.
 
         Returns:
             The loss, a scalar, and the loss of each space, (S,).
 
         Raises:
-            ValueError: If false negatives are to be masked and ``shared`` is not given.
+            ValueError: If false negatives are to be masked and ``same_as_query`` is not given.
         """
-        return self.reduce(self.logits(q, k, queue, shared))
+        return self.reduce(self.logits(q, k, queue, same_as_query))
 
     def logits(
         self,
         q: Tensor,
         k: Tensor,
         queue: Tensor | Sequence[Tensor],
-        shared: Tensor | None = None,
+        same_as_query: Tensor | None = None,
         own: Tensor | None = None,
     ) -> list[Tensor]:
         """The similarities that Eq. 2 compares, over the temperature; arguments as in :meth:`forward`.
@@ -75,14 +75,14 @@ class LooCLoss(nn.Module):
             q: See :meth:`forward`.
             k: See :meth:`forward`.
             queue: See :meth:`forward`.
-            shared: See :meth:`forward`.
+            same_as_query: See :meth:`forward`.
             own: (B, K) bool, which columns of the queue hold the query's own image and are no negatives.
 
         Returns:
             Per space (B, 1 + n + K), and (B, 1 + K) for the invariant one: the positive, the same-image
             negatives in the order of the other key views, the queue.
         """
-        if self.mask_false_negatives and shared is None:
+        if self.mask_false_negatives and same_as_query is None:
             raise ValueError(
                 'LooCLoss(mask_false_negatives=True) needs to know which views share parameters, and got None. '
                 'LeaveOneOutPreprocessor hands them on; with views made in the workers use mask_false_negatives=False.'
@@ -102,8 +102,9 @@ class LooCLoss(nn.Module):
                     continue
                 others = torch.cat([k[i, :i], k[i, i + 1 :]]).to(wide)  # n x B x D
                 same_image = torch.einsum('bd,jbd->bj', query, others)  # B x n
-                if self.mask_false_negatives and shared is not None:
-                    same_image = same_image.masked_fill(torch.cat([shared[i, :i], shared[i, i + 1 :]]).t(), -torch.inf)
+                if self.mask_false_negatives and same_as_query is not None:
+                    false = torch.cat([same_as_query[i, :i], same_as_query[i, i + 1 :]]).t()  # B x n
+                    same_image = same_image.masked_fill(false, -torch.inf)
                 logits.append(torch.cat([positive, same_image, negatives], 1))
             return [each / self.temperature for each in logits]
 

@@ -76,7 +76,7 @@ class MultiHead(BaseSelfSupervisor):
             )
         self.spaces = tuple(declared or spaces or ())
         self.view_names = view_names(self.spaces)
-        self.backbone_cfg = backbone if last_stage_per_space else None
+        self.backbone_cfg, self.last_stage_per_space = backbone, last_stage_per_space
         stage = take_last_stage(self.backbone) if last_stage_per_space else None
         self.neck = MODELS.build({**neck, 'spaces': self.spaces, 'last_stage': stage})
         self.to(memory_format=torch.channels_last)  # faster convolutions on GPUs and CPUs alike
@@ -84,19 +84,19 @@ class MultiHead(BaseSelfSupervisor):
         self.compile_encoder(self.backbone, self.neck.heads)
         self.batch_checked = False
         if self.head.mask_false_negatives:
-            self.read_table('LooCLoss(mask_false_negatives=True)')
+            self.request_table('LooCLoss(mask_false_negatives=True)')
 
     def compile_encoder(self, backbone: nn.Module, heads: nn.ModuleDict) -> None:
         """Compile a backbone, and what LooC++'s heads have of it, if the config says so."""
         if self.compile_cfg is False:
             return
         parts: list[nn.Module] = [backbone]
-        if self.backbone_cfg is not None:
+        if self.last_stage_per_space:
             parts += [head.get_submodule('last_stage') for head in heads.values()]
         for part in parts:
             part.compile(**self.compile_cfg)
 
-    def read_table(self, who: str) -> None:
+    def request_table(self, who: str) -> None:
         """Have the view table handed on to :meth:`loss`.
 
         Raises:
@@ -112,7 +112,7 @@ class MultiHead(BaseSelfSupervisor):
     def init_weights(self) -> None:
         """Initialise; the last stages of LooC++ each as the backbone's own would be."""
         super().init_weights()
-        if self.backbone_cfg is not None:
+        if self.last_stage_per_space:
             for space in self.spaces:
                 stage = fresh_last_stage(self.backbone_cfg)
                 self.neck.heads[space].last_stage.load_state_dict(stage.state_dict())
@@ -122,12 +122,11 @@ class MultiHead(BaseSelfSupervisor):
         inputs: Any,
         data_samples: list | None = None,
         table: ViewTable | None = None,
-        labels: dict[str, Tensor] | None = None,
         mode: str = 'tensor',
     ) -> Tensor | dict[str, Tensor]:
         """MMEngine's entry: mode 'loss' is :meth:`loss`, mode 'tensor' is :meth:`extract_feat`."""
         if mode == 'loss':
-            return self.loss(inputs, data_samples, table, labels)
+            return self.loss(inputs, data_samples, table)
         if mode == 'tensor':
             return self.extract_feat(inputs)
         raise ValueError(f"{type(self).__name__} got mode={mode!r}; allowed are 'loss' and 'tensor'.")
@@ -138,15 +137,13 @@ class MultiHead(BaseSelfSupervisor):
         inputs: Tensor | Sequence[Tensor],
         data_samples: list | None = None,
         table: ViewTable | None = None,
-        labels: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """One step.
 
         Args:
             inputs: S + 1 views, q first, then k_0, then one key per space in order, each (B, 3, h, w).
             data_samples: Where the views come from a dataset's pipeline: their metainfo holds their names.
-            table: The view table, if the model asked for it by :meth:`read_table`.
-            labels: {name: (B,)} of the images, where the dataset has any.
+            table: The view table, if the model asked for it by :meth:`request_table`.
 
         Returns:
             'loss', which is minimised, and figures to be watched.
@@ -157,7 +154,7 @@ class MultiHead(BaseSelfSupervisor):
 
     def features(self, images: Tensor) -> Tensor:
         """What the heads read: V, (B, C), or for LooC++ the map before the last stage, (B, C', h', w')."""
-        return encode(self.backbone, images, pool=self.backbone_cfg is None)
+        return encode(self.backbone, images, pool=not self.last_stage_per_space)
 
     def project_keys(self, heads: nn.ModuleDict, v: Tensor) -> Tensor:
         """k[i, j] = z_i of k_j, from the key views' features; only the pairs that Eq. 2 reads.
@@ -173,14 +170,14 @@ class MultiHead(BaseSelfSupervisor):
         first = torch.cat([first, first.new_zeros(len(self.spaces) - 1, *first.shape[1:])])
         return torch.stack([first, *(heads[space](v) for space in self.spaces[1:])])
 
-    def shared(self, table: ViewTable | None) -> Tensor | None:
+    def same_as_query(self, table: ViewTable | None) -> Tensor | None:
         """Which keys have the query's parameters, (S, S, B), if the head masks them."""
         if not self.head.mask_false_negatives or table is None:
             return None
-        return send(self.data_preprocessor.pipeline.shared(table), self.data_preprocessor.device)
+        return send(self.data_preprocessor.pipeline.same_as_query(table), self.data_preprocessor.device)
 
     @torch.no_grad()
-    def watch(self, logits: Sequence[Tensor], per_space: Tensor) -> dict[str, Tensor]:
+    def logged_values(self, logits: Sequence[Tensor], per_space: Tensor) -> dict[str, Tensor]:
         """What tells a person that a space has collapsed or learnt nothing.
 
         Args:
@@ -210,7 +207,7 @@ class MultiHead(BaseSelfSupervisor):
     @property
     def representation_names(self) -> list[str]:
         """What :meth:`representations` gives."""
-        return [*(['V'] if self.backbone_cfg is None else []), *self.spaces]
+        return [*([] if self.last_stage_per_space else ['V']), *self.spaces]
 
     def representations(self, images: Tensor) -> dict[str, Tensor]:
         """V and the embedding Z_i of every space, in one pass; in LooC++ the pooled last stage of every space.
@@ -222,7 +219,7 @@ class MultiHead(BaseSelfSupervisor):
             'V' to (B, C) and every space to (B, D); in LooC++ every space to (B, C).
         """
         features = self.features(images)
-        if self.backbone_cfg is not None:
+        if self.last_stage_per_space:
             return {space: self.neck.heads[space].branch(features) for space in self.spaces}
         return {'V': features, **{space: self.neck.heads[space](features) for space in self.spaces}}
 

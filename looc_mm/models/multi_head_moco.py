@@ -82,7 +82,6 @@ class MultiHeadMoCo(MultiHead):
         inputs: Tensor | Sequence[Tensor],
         data_samples: list | None = None,
         table: ViewTable | None = None,
-        labels: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """One step of section 3; see :meth:`MultiHead.loss`.
 
@@ -103,12 +102,12 @@ class MultiHeadMoCo(MultiHead):
             table: The view table, read if false negatives are masked.
 
         Returns:
-            'loss', and per space what :meth:`MultiHead.watch` gives.
+            'loss', and per space what :meth:`MultiHead.logged_values` gives.
         """
-        logits = self.head.logits(q, k, self.neck.queue(), self.shared(table))
+        logits = self.head.logits(q, k, self.neck.queue(), self.same_as_query(table))
         loss, per_space = self.head.reduce(logits)  # Eq. 2
         self.neck.enqueue(k.diagonal().permute(2, 0, 1))  # S x B x D: head_i(k_i)
-        return {'loss': loss, **self.watch(logits, per_space)}
+        return {'loss': loss, **self.logged_values(logits, per_space)}
 
     @torch.no_grad()
     def update_key_encoder(self) -> None:
@@ -153,6 +152,6 @@ class MultiHeadMoCo(MultiHead):
         order = Shuffle(batch_size) if self.shuffle_bn and (get_world_size() > 1 or self.split_bn) else None
         if order:
             views = order.shuffle(views)
-        v = encode(self.key_backbone, views.flatten(0, 1), pool=self.backbone_cfg is None)  # BS x C
+        v = encode(self.key_backbone, views.flatten(0, 1), pool=not self.last_stage_per_space)  # BS x C
         k = project(v.unflatten(0, (batch_size, -1)).transpose(0, 1))
         return order.restore(k.movedim(-2, 0)).movedim(0, -2) if order else k

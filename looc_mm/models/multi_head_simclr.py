@@ -58,7 +58,6 @@ class MultiHeadSimCLR(MultiHead):
         inputs: Tensor | Sequence[Tensor],
         data_samples: list | None = None,
         table: ViewTable | None = None,
-        labels: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """One step; see :meth:`MultiHead.loss`."""
         self.check_views(inputs, data_samples)
@@ -66,9 +65,9 @@ class MultiHeadSimCLR(MultiHead):
         q = self.neck(v[0])  # S x B x D
         k = self.project_keys(self.neck.heads, v[1:])  # S x S x B x D
         negatives, own = self._in_batch(torch.stack([q, k.diagonal().permute(2, 0, 1)], 1))
-        logits = self.head.logits(q, k, negatives, self.shared(table), own)
+        logits = self.head.logits(q, k, negatives, self.same_as_query(table), own)
         loss, per_space = self.head.reduce(logits)  # Eq. 2
-        return {'loss': loss, **self.watch(logits, per_space)}
+        return {'loss': loss, **self.logged_values(logits, per_space)}
 
     @staticmethod
     def _in_batch(z: Tensor) -> tuple[Tensor, Tensor]:

@@ -52,13 +52,13 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
 
         Args:
             data: ``inputs``: (B, 3, H, W) uint8 RGB canvases, or more channels where the pipeline's first
-                augmentation takes candidates; ``image_size``: (B, 2) of the original images (left out: the canvas's);
-                ``labels``: {name: (B,)}, handed on. Other entries are not read.
+                augmentation takes candidates; ``image_size``: (B, 2) of the original images (left out: the canvas's).
+                Other entries, such as labels, are not read.
             training: Whether to make views.
 
         Returns:
-            ``inputs``: the views, or the plain batch. In training also ``labels``, if there are any, and ``table``, the
-            view table, if ``keep_table`` is set.
+            ``inputs``: the views, or the plain batch. In training also ``table``, the view table, if ``keep_table`` is
+            set.
 
         Raises:
             ValueError: If the inputs are no such canvases.
@@ -80,9 +80,8 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
                 return {'inputs': self.normalise(unit_range(canvas[:, :3]))}
             table = self.pipeline.sample(len(canvas), step_generator(get_rank()), size)
             views = self.normalise(self.pipeline.apply(canvas[:, :channels], table))
-            labels = {name: label.to(self.device, non_blocking=True) for name, label in data.get('labels', {}).items()}
             kept = {'table': table} if self.keep_table else {}
-            return {'inputs': views, **kept, **({'labels': labels} if labels else {})}
+            return {'inputs': views, **kept}
 
     def normalise(self, images: Tensor) -> Tensor:
         """Subtract the mean and divide by the deviation, for (..., 3, h, w) images in [0, 1]."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from looc_mm.files import whole
+from looc_mm.files import atomic_write
 
 from .published import ABSENT, DATASETS, TABLES, Column, Number, Table, number_text
 from .results import Cell, Result, aggregate, check_stand_ins, fill
@@ -149,7 +149,7 @@ def write_pages(page: Page, folder: str | Path) -> list[Path]:
     paths = []
     for suffix, text in (('md', to_markdown(page)), ('html', to_html(page))):
         path = Path(folder, f'paper_tables.{suffix}')
-        with whole(path) as part:
+        with atomic_write(path) as part:
             part.write_text(text, encoding='utf-8')
         paths.append(path)
     return paths

@@ -21,7 +21,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from looc_mm.files import whole
+from looc_mm.files import atomic_write
 
 from .plan import Evaluation, Run
 from .process import Child
@@ -214,7 +214,7 @@ class Job:
 
     def _dump(self, config: Config, name: str) -> str:
         path = self.notes / f'{name}.py'
-        with whole(path) as part:
+        with atomic_write(path) as part:
             part.write_text(config.pretty_text)
         return str(path)
 
@@ -226,7 +226,7 @@ class Job:
         self._save()
 
     def _save(self) -> None:
-        with whole(self.notes / 'state.json') as part:
+        with atomic_write(self.notes / 'state.json') as part:
             part.write_text(json.dumps(self.state, indent=1) + '\n')
 
 

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from looc_mm.files import whole
+from looc_mm.files import atomic_write
 
 from .plan import Run
 
@@ -37,7 +37,7 @@ def record_path(folder: Path, run: Run) -> Path:
 def write_record(folder: Path, run: Run, record: dict[str, Any]) -> Path:
     """Write the record of a run at once and whole; returns its path."""
     path = record_path(folder, run)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps(record, indent=1) + '\n')
     return path
 
