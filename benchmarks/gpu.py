@@ -48,7 +48,9 @@ def parse_args(words: list[str]) -> argparse.Namespace:
     parser.add_argument('--docs', type=Path, default=DOCS, help='of report: the file that gets the tables')
     parser.add_argument('--child', metavar='SCRATCH', type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args(mine)
-    args.further = further
+    patience = 5 if args.dry_run else 1  # a dry run may share its cores with other work
+    args.limits = {part: 60 * patience * (args.minutes or minutes) for part, minutes in MINUTES.items()}
+    args.further, args.out, args.data = further, args.out.resolve(), args.data and args.data.resolve()
     args.parts = ALL if args.parts == ['all'] else args.parts
     unknown = [part for part in args.parts if part not in MINUTES]
     if unknown and args.parts[0] != 'report':
@@ -69,9 +71,14 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     if args.child:
         (part,) = args.parts
-        seconds = 60 * (args.minutes or MINUTES[part])
         job = Job(
-            part, args.out.resolve(), args.child, args.data and args.data.resolve(), args.dry_run, seconds, args.further
+            part,
+            args.out,
+            args.child,
+            args.data,
+            args.dry_run,
+            args.limits[part],
+            args.further,
         )
         import_module(f'on_gpu.{part}').run(job)
         job.keep(done=True, seconds=time.monotonic() - job.begin)
@@ -94,9 +101,9 @@ def run_part(part: str, args: argparse.Namespace) -> bool:
         print(f'{part}: skipped, it needs --data')
         return True
     begin, further = time.monotonic(), ['--', *args.further] if part == 'suite' else []
-    minutes = args.minutes or MINUTES[part]
-    print(f'{part}: at most {minutes:g} minutes', flush=True)
-    options = [part, '--out', str(args.out), '--minutes', str(minutes), *(['--dry-run'] * args.dry_run)]
+    print(f'{part}: at most {args.limits[part] / 60:g} minutes', flush=True)
+    options = [part, '--out', str(args.out), *(['--dry-run'] * args.dry_run)]
+    options += ['--minutes', str(args.minutes)] * (args.minutes is not None)
     options += ['--data', str(args.data)] * (args.data is not None)
     scratch = SCRATCH / part
     command = [sys.executable, '-u', __file__, *options, '--child', str(scratch.resolve()), *further]
@@ -104,7 +111,7 @@ def run_part(part: str, args: argparse.Namespace) -> bool:
     with (args.out / 'log.txt').open('a') as log:
         print(f'=== {part}', file=log, flush=True)
         try:
-            call(command, 60 * minutes + 15, log=log)
+            call(command, args.limits[part] + 15, log=log)
         except RuntimeError as error:
             print(f'{part}: FAILED after {time.monotonic() - begin:.0f} s, {error}', flush=True)
             return False

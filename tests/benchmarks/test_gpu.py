@@ -26,7 +26,7 @@ FACTORS = ['configs/looc/looc_factors.py', '--seeds', '0', '--evaluate', 'config
 
 def gpu(*words, cwd, fails=False):
     command = [sys.executable, str(BENCHMARKS / 'gpu.py'), *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=1200)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=3000)
     assert bool(done.returncode) == fails, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
 
