@@ -1,6 +1,7 @@
 default_scope = 'looc_mm'
 
 default_hooks = dict(
+    runtime_info=dict(type='DeferredRuntimeInfo'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
