@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import ModuleDict
 
 from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Params
-from looc_mm.augmentations.base import ImageSize, size_per_image, warp
+from looc_mm.augmentations.base import ImageSize, fuses, size_per_image, warp
 from looc_mm.registry import AUGMENTATIONS, TRANSFORMS
 from looc_mm.strategies import STRATEGIES, ViewTable, shared
 
@@ -164,9 +164,11 @@ class LeaveOneOutPipeline(BaseTransform):
         """
         height, width = self.view_size(canvas.shape[-2:])
         batch = len(canvas)
+        if canvas.device.type != 'cpu':
+            return self._apply(canvas, table).contiguous()
         # On a CPU the whole batch at once would leave its caches at every step: 2-4 times slower.
-        step = max(1, CPU_CHUNK // (len(self.views) * 3 * height * width)) if canvas.device.type == 'cpu' else batch
-        out = torch.empty(len(self.views), batch, 3, height, width, device=canvas.device)
+        step = max(1, CPU_CHUNK // (len(self.views) * 3 * height * width))
+        out = torch.empty(len(self.views), batch, 3, height, width)
         for start in range(0, batch, step):
             rows = slice(start, start + step)
             out[:, rows] = self._apply(canvas[rows], _rows(table, rows))
@@ -209,6 +211,8 @@ class LeaveOneOutPipeline(BaseTransform):
         height, width = (int(side) for side in size)
         # Each takes its output to its input, so the first augmentation's matrix acts last.
         matrix = reduce(torch.matmul, matrices).unflatten(0, (len(self.views), -1))  # V x B x 3 x 3
+        if fuses(views):
+            return warp(views, matrix, (height, width))  # reads the one canvas for all views
         return torch.stack([warp(view, each, (height, width)) for view, each in zip(views, matrix, strict=True)])
 
     def shared(self, table: ViewTable) -> Tensor:

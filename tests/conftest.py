@@ -4,10 +4,14 @@ import os
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # before torch: two threads on a busy small machine are slower
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_sample_images
+
+from looc_mm.augmentations import base
 
 
 @pytest.fixture(scope='session')
@@ -28,3 +32,20 @@ def images(photographs) -> torch.Tensor:
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def fused_on_cpu(monkeypatch):
+    """Call it with a backend of torch.compile: fused functions then run on the CPU as they do on a GPU.
+
+    'eager' traces a function and runs its steps one by one, 'inductor' generates code, which takes a minute.
+    """
+
+    def switch(backend: str) -> None:
+        torch._dynamo.reset()
+        monkeypatch.setattr(base, 'FUSED_DEVICES', {'cpu'})
+        monkeypatch.setattr(torch, 'compile', partial(torch.compile, backend=backend))
+
+    monkeypatch.setattr(base, '_compiled', {})
+    monkeypatch.setattr(base, '_failures', [])
+    return switch

@@ -4,8 +4,12 @@ Shapes
     B  images in the batch        H, W  height and width in pixels
 """
 
+import functools
+import os
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +18,90 @@ from torch import Tensor
 Params = dict[str, Tensor]
 #: (height, width) in pixels: one pair for the whole batch, or an int tensor (B, 2) with a pair per image.
 ImageSize = Sequence[int] | Tensor
+
+FUSED_DEVICES = {'cuda'}  # where fused functions are compiled
+_compiled: dict[Callable[..., Tensor], Callable[..., Tensor]] = {}
+_failures: list[str] = []  # of the compiler in this process; after the first one nothing is compiled
+
+
+def fuses(images: Tensor) -> bool:
+    """Whether a function under :func:`fused` is compiled for these images.
+
+    It is on a CUDA device, unless the environment variable ``LOOC_MM_FUSED`` is 0 or a compilation has failed. Where
+    the two ways to make a result differ, as for many small steps on a CPU and few passes over memory on a GPU, an
+    augmentation asks this.
+    """
+    if torch.compiler.is_compiling() or images.device.type not in FUSED_DEVICES:
+        return False
+    return not _failures and os.environ.get('LOOC_MM_FUSED', '1') != '0'
+
+
+def fused(batch: int = 0) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+    """Decorate a pure function of images so that on a GPU torch.compile merges its steps into few kernels.
+
+    Compiled once, at the first call, for every number of images; another height or width compiles again. Elsewhere,
+    and for a single image, the function runs as it is. If the compiler fails, a warning says why, and this and every
+    other fused function runs as it is from then on.
+
+    Args:
+        batch: The dimension of the images, in each tensor that has so many.
+
+    Returns:
+        The decorator, for functions of positional arguments, the images first.
+    """
+
+    def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        @functools.wraps(function)
+        def call(images: Tensor, *others: Any) -> Tensor:
+            # The compiler takes a single image for a case of its own.
+            if not fuses(images) or images.shape[batch] < 2 or images.requires_grad:
+                return function(images, *others)
+            if function not in _compiled:
+                _compiled[function] = torch.compile(function, fullgraph=True)
+            try:
+                with torch.no_grad():
+                    return _compiled[function](*(_any_number(each, batch) for each in (images, *others)))
+            except Exception as error:  # the compiler's, of which there are many kinds
+                out = function(images, *others)  # raises the error again if it is the function's
+                _give_up(function.__name__, error)
+                return out
+
+        return call
+
+    return decorate
+
+
+def _any_number(value: Any, batch: int) -> Any:
+    """The same tensor under another object, whose number of images the compiler takes for variable."""
+    if not isinstance(value, Tensor) or value.ndim <= batch:
+        return value
+    value = value.view_as(value)
+    torch._dynamo.maybe_mark_dynamic(value, batch)
+    return value
+
+
+def _give_up(name: str, error: Exception) -> None:
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.endswith('raised:')]
+    reason = lines[0].strip() if lines else type(error).__name__
+    _failures.append(reason)
+    warnings.warn(
+        f'torch.compile failed on {name}: {reason}. Views are now made without it, which takes several times as long '
+        f'on a GPU. It needs Triton (pip install triton) and a C compiler (apt-get install gcc). LOOC_MM_FUSED=0 '
+        f'chooses this without a warning.',
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+def send(tensor: Tensor, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Bring a tensor of the CPU to a device without waiting for what the device still computes.
+
+    CUDA copies more than 64 KB out of pageable memory only when the device has come there, whatever ``non_blocking``
+    says. So the tensor goes through pinned memory.
+    """
+    if device.type == 'cuda' and tensor.device.type == 'cpu':
+        tensor = tensor.to(dtype or tensor.dtype).pin_memory()
+    return tensor.to(device, dtype or tensor.dtype, non_blocking=True)
 
 
 class AtomicAugmentation(ABC):
@@ -127,14 +215,19 @@ def warp(images: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
     """Sample images bilinearly at the points that a matrix gives.
 
     Args:
-        images: (B, 3, H, W) float in [0, 1].
-        matrix: (B, 3, 3), output to input coordinates in [-1, 1].
+        images: (B, 3, H, W) float in [0, 1], or (V, B, 3, H, W).
+        matrix: (B, 3, 3) or (V, B, 3, 3), output to input coordinates in [-1, 1].
         size: (h, w) of the output in pixels.
 
     Returns:
-        (B, 3, h, w); beyond the border the edge pixel is repeated.
+        (B, 3, h, w) or (V, B, 3, h, w); beyond the border the edge pixel is repeated.
     """
-    theta = matrix[:, :2].to(images.device, images.dtype, non_blocking=True)
+    theta = send(matrix[..., :2, :], images.device, images.dtype)
+    return _sample(images, theta, size) if images.ndim == 4 else _sample_views(images, theta, size)
+
+
+def _bilinear(images: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, 3, H, W) images at the points that (B, 2, 3) affine maps give."""
     # The rows' part plus the columns': 40 times as fast on a CPU as F.affine_grid, which multiplies matrices.
     y, x = ((2 * torch.arange(side, device=images.device) + 1 - side) / side for side in size)
     columns = theta[:, None, :, 0] * x[:, None]  # B x w x 2
@@ -142,6 +235,15 @@ def warp(images: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
     grid = rows[:, :, None] + columns[:, None]
     out = F.grid_sample(images, grid, mode='bilinear', padding_mode='border', align_corners=False)
     return out.clamp_(0, 1)  # weights may add up to a rounding error more than 1
+
+
+_sample = fused()(_bilinear)
+
+
+@fused(batch=1)
+def _sample_views(images: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
+    """The same for (V, B, 3, H, W) and (V, B, 2, 3); as compiled, views that share a canvas read the one copy."""
+    return _bilinear(images.flatten(0, 1), theta.flatten(0, 1), size).unflatten(0, (len(images), -1))
 
 
 def uniform(size: Sequence[int], bounds: Sequence[float], generator: torch.Generator | None) -> Tensor:

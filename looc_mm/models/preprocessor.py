@@ -8,6 +8,7 @@ from mmengine.dist import get_rank
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
+from looc_mm.augmentations.base import fused
 from looc_mm.randomness import step_generator
 from looc_mm.registry import MODELS, TRANSFORMS
 from looc_mm.views import LeaveOneOutPipeline, unit_range
@@ -85,4 +86,12 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
 
     def normalise(self, images: Tensor) -> Tensor:
         """Subtract the mean and divide by the deviation, for (..., 3, h, w) images in [0, 1]."""
-        return (images - self.mean) / self.std
+        if images.ndim == 4:
+            return _normalise(images[None], self.mean, self.std)[0]
+        return _normalise(images, self.mean, self.std)
+
+
+@fused(batch=1)
+def _normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """(V, B, 3, h, w) images, (3, 1, 1) statistics."""
+    return (images - mean) / std
