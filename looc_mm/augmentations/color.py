@@ -4,6 +4,7 @@ Brightness, contrast and saturation are affine in RGB, so whatever stands before
 and whatever stands behind it another; the hue between them is exact HSV.
 """
 
+from collections.abc import Sequence
 from functools import reduce
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from looc_mm.registry import AUGMENTATIONS
 
-from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, uniform
+from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, fused, fuses, send, uniform
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as PIL's and torchvision's grayscale
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
@@ -91,19 +92,44 @@ class ColorJitter(AtomicAugmentation):
 
         Values are clipped after each of the three and not between brightness, contrast and saturation.
         """
+        if fuses(images):
+            return _recolour(images, *(send(params[key], images.device) for key in ('factors', 'hue', 'order', 'gray')))
         shifted = params['hue'] != 0
         others = ((params['factors'] != 1).any(1) | params['gray']) & ~shifted
         chosen = torch.cat([shifted.nonzero()[:, 0], others.nonzero()[:, 0]])
         if len(chosen) == 0:
             return images
         factors, order, gray, hue = (params[key][chosen] for key in ('factors', 'order', 'gray', 'hue'))
-        where = chosen.to(images.device, non_blocking=True)
+        where = send(chosen, images.device)
         before, after = _matrices(factors, order, gray)
 
         out = _affine(images[where], before)
         if first := int(shifted.sum()):
             out[:first] = shift_hue(out[:first], hue[:first])
         return images.index_copy(0, where, _affine(out, after))
+
+
+@fused()
+def _recolour(images: Tensor, factors: Tensor, hue: Tensor, order: Tensor, gray: Tensor) -> Tensor:
+    """What :meth:`ColorJitter.apply` does, on all images at once and plane by plane, with parameters on the device.
+
+    As compiled it reads the images three times: for their means, for the means behind the hue, for the result.
+    """
+    before, after = _matrices(factors, order, gray).to(images.dtype)
+    planes = _mix(images.unbind(1), images.mean((2, 3)), before)
+    value, chroma, lacks = _hexcone(planes, hue.to(images.dtype))
+    planes = [torch.addcmul(value, chroma, lack, value=-1) for lack in lacks]
+    planes = _mix(planes, torch.stack([plane.mean((1, 2)) for plane in planes], 1), after)
+    changed = (hue != 0) | (factors != 1).any(1) | gray
+    return torch.where(changed[:, None, None, None], torch.stack(planes, 1), images)
+
+
+def _mix(planes: Sequence[Tensor], mean: Tensor, matrix: Tensor) -> list[Tensor]:
+    """Mix three planes (B, H, W) and the image's mean colour (B, 3) by (B, 3, 6); clipped to [0, 1]."""
+    shift = (matrix[..., 3:] * mean[:, None]).sum(-1)  # B x 3
+    weight = matrix[..., None, None]
+    mixed = [sum(weight[:, row, column] * planes[column] for column in range(3)) for row in range(3)]
+    return [(shift[:, row, None, None] + mixed[row]).clamp(0, 1) for row in range(3)]
 
 
 def _matrices(factors: Tensor, order: Tensor, gray: Tensor) -> Tensor:
@@ -125,13 +151,13 @@ def _matrices(factors: Tensor, order: Tensor, gray: Tensor) -> Tensor:
     factor = torch.cat([factor, last], 1)
     order = torch.cat([order, torch.full_like(order[:, :1], SATURATION)], 1)
     hue_at = (order == HUE).int().argmax(1, keepdim=True)
-    places = torch.arange(order.shape[1])
+    places = torch.arange(order.shape[1], device=order.device)
     factor = torch.where(torch.stack([places < hue_at, places > hue_at]), factor, 1.0)[..., None, None]  # 2 x B x 5
 
     # c x + (1 - c) times the pixel's gray (saturation), the mean gray (contrast) or black (brightness)
-    blend = (1 - factor) * torch.tensor(LUMA).expand(3, 3)
+    blend = torch.cat([(1 - factor) * share for share in LUMA], -1).expand(-1, -1, -1, 3, 3)
     of_mean = blend * (order == CONTRAST)[..., None, None]
-    of_pixel = blend * (order == SATURATION)[..., None, None] + factor * torch.eye(3)
+    of_pixel = blend * (order == SATURATION)[..., None, None] + factor * torch.eye(3, device=order.device)
     pixel, mean = torch.cat([of_pixel, of_mean], -1), torch.cat([0 * of_mean, of_pixel + of_mean], -1)
     steps = torch.cat([pixel, mean], -2)  # 2 x B x 5 x 6 x 6
     return reduce(lambda first, then: then @ first, steps.unbind(2))[..., :3, :]
@@ -139,7 +165,7 @@ def _matrices(factors: Tensor, order: Tensor, gray: Tensor) -> Tensor:
 
 def _affine(images: Tensor, matrix: Tensor) -> Tensor:
     """Mix the channels of (B, 3, H, W) images and their means by (B, 3, 6); clipped to [0, 1]."""
-    of_pixel, of_mean = matrix.to(images.device, images.dtype, non_blocking=True).split(3, -1)
+    of_pixel, of_mean = send(matrix, images.device, images.dtype).split(3, -1)
     shift = of_mean @ images.mean((2, 3))[..., None]  # B x 3 x 1
     return torch.baddbmm(shift, of_pixel, images.flatten(2)).clamp_(0, 1).view_as(images)
 
@@ -154,19 +180,25 @@ def shift_hue(images: Tensor, turns: Tensor) -> Tensor:
     Returns:
         (B, 3, H, W) RGB in [0, 1].
     """
-    red, green, blue = images.unbind(1)  # B x H x W
+    value, chroma, lacks = _hexcone(images.unbind(1), send(turns, images.device, images.dtype))
+    out = torch.empty_like(images)
+    for plane, lack in zip(out.unbind(1), lacks, strict=True):
+        torch.addcmul(value, chroma, lack, value=-1, out=plane)
+    return out
+
+
+def _hexcone(planes: Sequence[Tensor], turns: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Value and chroma, (B, H, W), and the share of chroma that each channel lacks when the hue is shifted by (B,)."""
+    red, green, blue = planes
     value = torch.maximum(torch.maximum(red, green), blue)
     least = torch.minimum(torch.minimum(red, green), blue)
     chroma = value - least
     # The hue in sixths, -3 .. 3 from red: its size is 1 + (G + B - R - min) / chroma in each of the six cases.
     hue = (green - red).add_(blue).sub_(least).div_(chroma.clamp_min(1e-8)).add_(1)
-    hue.copysign_(green - blue).add_(6 * turns.to(images.device, images.dtype, non_blocking=True)[:, None, None])
+    hue.copysign_(green - blue).add_(6 * turns[:, None, None])
     hue.sub_((hue / 6).round_(), alpha=6)
-    out = torch.empty_like(images)
     # A channel lacks chroma times how much more than one sixth, up to two, the hue lies from that channel's.
-    for channel, lack in enumerate((hue.abs().sub_(1), _lack(hue - 2), _lack(hue + 2))):
-        torch.addcmul(value, chroma, lack.clamp_(0, 1), value=-1, out=out[:, channel])
-    return out
+    return value, chroma, [lack.clamp_(0, 1) for lack in (hue.abs().sub_(1), _lack(hue - 2), _lack(hue + 2))]
 
 
 def _lack(away: Tensor) -> Tensor:
