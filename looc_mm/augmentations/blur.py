@@ -1,7 +1,7 @@
 """Gaussian blur, separable, with its own width for every image."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,9 @@ from torch import Tensor
 
 from looc_mm.registry import AUGMENTATIONS
 
-from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, uniform
+from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, fused, fuses, send, uniform
+
+NARROW = 1e-3  # a standard deviation in pixels whose kernel is exactly 1 in the middle
 
 
 @AUGMENTATIONS.register_module()
@@ -41,14 +43,16 @@ class GaussianBlur(AtomicAugmentation):
 
     def apply(self, images: Tensor, params: Params) -> Tensor:
         """Convolve rows, then columns, with the edge pixel repeated; see :meth:`AtomicAugmentation.apply`."""
-        chosen = params['sigma'].nonzero()[:, 0]
+        sigma = params['sigma']
+        radius = min(math.ceil(3 * self.sigma[1]), *(side - 1 for side in images.shape[-2:]))
+        if fuses(images):
+            kernel = send(_kernel(sigma.clamp_min(NARROW), radius)[:, radius:], images.device, images.dtype)
+            return _along_columns(_along_rows(images, kernel), kernel)
+        chosen = sigma.nonzero()[:, 0]
         if len(chosen) == 0:
             return images
-        radius = min(math.ceil(3 * self.sigma[1]), *(side - 1 for side in images.shape[-2:]))
-        offsets = torch.arange(-radius, radius + 1)
-        kernel = torch.softmax(-0.5 * (offsets / params['sigma'][chosen, None]) ** 2, 1)  # N x (2r + 1)
-        kernel = kernel.to(images.device, images.dtype, non_blocking=True).repeat_interleave(3, 0)
-        where = chosen.to(images.device, non_blocking=True)
+        kernel = send(_kernel(sigma[chosen], radius), images.device, images.dtype).repeat_interleave(3, 0)
+        where = send(chosen, images.device)
 
         blurred = images[where].flatten(0, 1)[None]  # 1 x 3N x H x W
         blurred = F.pad(blurred, (radius, radius, radius, radius), mode='replicate')
@@ -57,3 +61,42 @@ class GaussianBlur(AtomicAugmentation):
         blurred = F.conv2d(blurred, kernel[:, None, None, :], groups=len(kernel))
         blurred = F.conv2d(blurred, kernel[:, None, :, None], groups=len(kernel)).clamp_(0, 1)
         return images.index_copy(0, where, blurred[0].unflatten(0, (-1, 3)))
+
+
+def _kernel(sigma: Tensor, radius: int) -> Tensor:
+    """Gaussian weights, (N, 2 * radius + 1), that add up to 1."""
+    offsets = torch.arange(-radius, radius + 1)
+    return torch.softmax(-0.5 * (offsets / sigma[:, None]) ** 2, 1)
+
+
+@fused()
+def _along_rows(images: Tensor, half: Tensor) -> Tensor:
+    """Convolve the rows of (B, 3, H, W), with the edge pixels repeated on all four sides.
+
+    Args:
+        images: (B, 3, H, W).
+        half: (B, r + 1), the symmetric kernel from its middle on.
+
+    Returns:
+        (B, 3, H + 2r, W).
+    """
+    radius, width = half.shape[1] - 1, images.shape[-1]
+    padded = F.pad(images, (radius, radius, radius, radius), mode='replicate')
+    return _weighted(half, lambda offset: padded[..., radius + offset :][..., :width])
+
+
+@fused()
+def _along_columns(padded: Tensor, half: Tensor) -> Tensor:
+    """Convolve the columns of what :func:`_along_rows` gives; (B, 3, H, W) in [0, 1]."""
+    radius = half.shape[1] - 1
+    height = padded.shape[-2] - 2 * radius
+    return _weighted(half, lambda offset: padded[..., radius + offset :, :][..., :height, :]).clamp(0, 1)
+
+
+def _weighted(half: Tensor, shifted: Callable[[int], Tensor]) -> Tensor:
+    """The sum of shifted images, each side of the middle under the same weights, (B, r + 1)."""
+    middle, *weights = half[:, :, None, None, None].unbind(1)
+    out = middle * shifted(0)
+    for offset, weight in enumerate(weights, 1):
+        out = out + weight * (shifted(offset) + shifted(-offset))
+    return out
