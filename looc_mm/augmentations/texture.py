@@ -8,7 +8,7 @@ from torch import Tensor
 
 from looc_mm.registry import AUGMENTATIONS
 
-from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, uniform
+from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, fused, send, uniform
 
 
 @AUGMENTATIONS.register_module()
@@ -69,18 +69,42 @@ class RandomConvTexture(AtomicAugmentation):
         chosen = (params['keep'] < 1).nonzero()[:, 0]
         if len(chosen) == 0:
             return images
-        where = chosen.to(images.device, non_blocking=True)
-        kernel = params['kernel'][chosen].to(images.device, images.dtype, non_blocking=True)
-        keep = params['keep'][chosen].to(images.device, images.dtype, non_blocking=True)[:, None, None, None]
+        kernel = params['kernel'][chosen]
+        radius = _radius(kernel)
+        order = radius.argsort(stable=True)  # neighbours of one size are convolved together
+        chosen, kernel, radius = chosen[order], kernel[order], radius[order]
+        where = send(chosen, images.device)
+        kernel = send(kernel, images.device, images.dtype)
+        keep = send(params['keep'][chosen], images.device, images.dtype)
 
         source = images[where]  # N x 3 x H x W
-        radius = kernel.shape[-1] // 2
-        padded = F.pad(source, (radius, radius, radius, radius), mode='replicate')
-        # One channel to one channel at a time: other convolutions round differently from batch to batch.
-        pairs = padded[:, None].expand(-1, 3, -1, -1, -1).flatten(0, 2)[None]  # 1 x 9N x H x W, output by input
-        pairs = F.conv2d(pairs, kernel.flatten(0, 2)[:, None], groups=9 * len(chosen))[0]
-        texture = pairs.unflatten(0, (-1, 3, 3)).sum(2)  # N x 3 x H x W
-        std, mean = torch.std_mean(source, (2, 3), correction=0, keepdim=True)
-        std_new, mean_new = torch.std_mean(texture, (2, 3), correction=0, keepdim=True)
-        texture = ((texture - mean_new) * (std / std_new.clamp_min(1e-6)) + mean).clamp_(0, 1)
-        return images.index_copy(0, where, torch.lerp(texture, source, keep))
+        sizes, counts = radius.unique_consecutive(return_counts=True)
+        parts = zip(source.split(counts.tolist()), kernel.split(counts.tolist()), sizes.tolist(), strict=True)
+        texture = torch.cat([_convolve(*part) for part in parts])
+        return images.index_copy(0, where, _restyle(texture, source, keep))
+
+
+def _radius(kernel: Tensor) -> Tensor:
+    """(N,) int64: how far from the middle of (N, 3, 3, k, k) there is something but zero."""
+    offsets = (torch.arange(kernel.shape[-1]) - kernel.shape[-1] // 2).abs()
+    return ((kernel != 0).any(1).any(1) * torch.maximum(offsets, offsets[:, None])).flatten(1).amax(1)
+
+
+def _convolve(source: Tensor, kernel: Tensor, radius: int) -> Tensor:
+    """Convolve each (3, H, W) image by the middle of its own kernel (3, 3, k, k), with the edge pixel repeated."""
+    middle = slice(kernel.shape[-1] // 2 - radius, kernel.shape[-1] // 2 + radius + 1)
+    kernel = kernel[..., middle, middle]
+    padded = F.pad(source, (radius, radius, radius, radius), mode='replicate')
+    # One channel to one channel at a time: other convolutions round differently from batch to batch.
+    pairs = padded[:, None].expand(-1, 3, -1, -1, -1).flatten(0, 2)[None]  # 1 x 9N x H x W, output by input
+    pairs = F.conv2d(pairs, kernel.flatten(0, 2)[:, None], groups=9 * len(kernel))[0]
+    return pairs.unflatten(0, (-1, 3, 3)).sum(2)  # N x 3 x H x W
+
+
+@fused()
+def _restyle(texture: Tensor, source: Tensor, keep: Tensor) -> Tensor:
+    """Give each channel of a texture the source's mean and deviation, and blend with the source by (N,) shares."""
+    std, mean = torch.std_mean(source, (2, 3), correction=0, keepdim=True)
+    std_new, mean_new = torch.std_mean(texture, (2, 3), correction=0, keepdim=True)
+    texture = ((texture - mean_new) * (std / std_new.clamp_min(1e-6)) + mean).clamp_(0, 1)
+    return torch.lerp(texture, source, keep[:, None, None, None])

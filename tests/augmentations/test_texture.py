@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from looc_mm.augmentations import RandomConvTexture
+from looc_mm.augmentations.texture import _radius
 
 
 def test_against_one_convolution_at_a_time(images, generator):
@@ -55,6 +56,15 @@ def test_left_alone_is_untouched(images, generator):
     out = texture.apply(images, params)
     assert alone.any() and not alone.all()
     assert torch.equal(out[alone], images[alone])
+
+
+def test_the_middle_that_is_convolved_holds_all_of_a_kernel():
+    kernel = torch.zeros(4, 3, 3, 7, 7)
+    kernel[0, 2, 1, 3, 3] = 1
+    kernel[1, 0, 2, 4, 3] = 1
+    kernel[2, 1, 1, 2, 1] = -1
+    kernel[3, 2, 2, 6, 3] = 1
+    assert _radius(kernel).tolist() == [0, 1, 2, 3]
 
 
 def test_even_kernels_are_refused():
