@@ -7,7 +7,7 @@ from torch import Tensor
 
 from looc_mm.registry import AUGMENTATIONS
 
-from .base import Params
+from .base import Params, send
 from .columns import Refusal
 from .probe import PICTURES, ROUNDING, SIZES, describe, pictures
 from .replay import ReplayedAugmentation
@@ -126,7 +126,7 @@ class FromKornia(ReplayedAugmentation):
             return self._call(images, params)
         out: Tensor | None = None
         for rows in groups:
-            where = rows.to(images.device)
+            where = send(rows, images.device)
             made = self._call(images[where], {key: value[rows] for key, value in params.items()})
             out = made.new_empty(len(images), *made.shape[1:]) if out is None else out
             out[where] = made

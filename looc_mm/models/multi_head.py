@@ -14,6 +14,7 @@ import torch
 from mmpretrain.models.selfsup import BaseSelfSupervisor
 from torch import Tensor, nn
 
+from looc_mm.augmentations.base import send
 from looc_mm.registry import MODELS
 from looc_mm.views import ViewTable, view_names
 
@@ -173,7 +174,7 @@ class MultiHead(BaseSelfSupervisor):
         """Which keys have the query's parameters, (S, S, B), if the head masks them."""
         if not self.head.mask_false_negatives or table is None:
             return None
-        return self.data_preprocessor.pipeline.shared(table).to(self.data_preprocessor.device)
+        return send(self.data_preprocessor.pipeline.shared(table), self.data_preprocessor.device)
 
     @torch.no_grad()
     def watch(self, logits: Sequence[Tensor], per_space: Tensor) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from looc_mm.augmentations.base import send
 from looc_mm.views import LeaveOneOutPipeline, ViewTable
 
 
@@ -14,7 +15,7 @@ def vector_widths(pipeline: LeaveOneOutPipeline) -> dict[str, int]:
 
 def vectors(pipeline: LeaveOneOutPipeline, table: ViewTable, view: str, device: torch.device) -> dict[str, Tensor]:
     """The parameters of one view, {augmentation: (B, P)}."""
-    return {each.name: each.vector(table[view][each.name]).to(device) for each in pipeline.augmentations}
+    return {each.name: send(each.vector(table[view][each.name]), device) for each in pipeline.augmentations}
 
 
 def mlp(in_channels: int, hid_channels: int, out_channels: int, layers: int = 3) -> nn.Sequential:
