@@ -31,8 +31,9 @@ def fuses(images: Tensor) -> bool:
     the two ways to make a result differ, as for many small steps on a CPU and few passes over memory on a GPU, an
     augmentation asks this.
     """
-    wanted = images.device.type in FUSED_DEVICES and os.environ.get('LOOC_MM_FUSED', '1') != '0'
-    return wanted and not _failures and not torch.compiler.is_compiling()
+    if torch.compiler.is_compiling() or images.device.type not in FUSED_DEVICES:
+        return False
+    return not _failures and os.environ.get('LOOC_MM_FUSED', '1') != '0'
 
 
 def fused(batch: int = 0) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
@@ -52,8 +53,8 @@ def fused(batch: int = 0) -> Callable[[Callable[..., Tensor]], Callable[..., Ten
     def decorate(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         @functools.wraps(function)
         def call(images: Tensor, *others: Any) -> Tensor:
-            single = images.shape[batch] < 2  # which the compiler takes for a case of its own
-            if not fuses(images) or single or images.requires_grad:
+            # The compiler takes a single image for a case of its own.
+            if not fuses(images) or images.shape[batch] < 2 or images.requires_grad:
                 return function(images, *others)
             if function not in _compiled:
                 _compiled[function] = torch.compile(function, fullgraph=True)
@@ -98,10 +99,9 @@ def send(tensor: Tensor, device: torch.device, dtype: torch.dtype | None = None)
     CUDA copies more than 64 KB out of pageable memory only when the device has come there, whatever ``non_blocking``
     says. So the tensor goes through pinned memory.
     """
-    tensor = tensor.to(dtype or tensor.dtype)
     if device.type == 'cuda' and tensor.device.type == 'cpu':
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
+        tensor = tensor.to(dtype or tensor.dtype).pin_memory()
+    return tensor.to(device, dtype or tensor.dtype, non_blocking=True)
 
 
 class AtomicAugmentation(ABC):
@@ -223,23 +223,27 @@ def warp(images: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
         (B, 3, h, w) or (V, B, 3, h, w); beyond the border the edge pixel is repeated.
     """
     theta = send(matrix[..., :2, :], images.device, images.dtype)
-    if images.ndim == 4:
-        return _sample(images[None], theta[None], size)[0]
-    return _sample(images, theta, size)
+    return _sample(images, theta, size) if images.ndim == 4 else _sample_views(images, theta, size)
+
+
+def _bilinear(images: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, 3, H, W) images at the points that (B, 2, 3) affine maps give."""
+    # The rows' part plus the columns': 40 times as fast on a CPU as F.affine_grid, which multiplies matrices.
+    y, x = ((2 * torch.arange(side, device=images.device) + 1 - side) / side for side in size)
+    columns = theta[:, None, :, 0] * x[:, None]  # B x w x 2
+    rows = theta[:, None, :, 1] * y[:, None] + theta[:, None, :, 2]  # B x h x 2
+    grid = rows[:, :, None] + columns[:, None]
+    out = F.grid_sample(images, grid, mode='bilinear', padding_mode='border', align_corners=False)
+    return out.clamp_(0, 1)  # weights may add up to a rounding error more than 1
+
+
+_sample = fused()(_bilinear)
 
 
 @fused(batch=1)
-def _sample(images: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
-    """(V, B, 3, H, W) images at the points that (V, B, 2, 3) affine maps give."""
-    views = len(images)
-    theta = theta.flatten(0, 1)
-    # The rows' part plus the columns': 40 times as fast on a CPU as F.affine_grid, which multiplies matrices.
-    y, x = ((2 * torch.arange(side, device=images.device) + 1 - side) / side for side in size)
-    columns = theta[:, None, :, 0] * x[:, None]  # VB x w x 2
-    rows = theta[:, None, :, 1] * y[:, None] + theta[:, None, :, 2]  # VB x h x 2
-    grid = rows[:, :, None] + columns[:, None]
-    out = F.grid_sample(images.flatten(0, 1), grid, mode='bilinear', padding_mode='border', align_corners=False)
-    return out.clamp_(0, 1).unflatten(0, (views, -1))  # weights may add up to a rounding error more than 1
+def _sample_views(images: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
+    """The same for (V, B, 3, H, W) and (V, B, 2, 3); as compiled, views that share a canvas read the one copy."""
+    return _bilinear(images.flatten(0, 1), theta.flatten(0, 1), size).unflatten(0, (len(images), -1))
 
 
 def uniform(size: Sequence[int], bounds: Sequence[float], generator: torch.Generator | None) -> Tensor:
