@@ -54,6 +54,13 @@ if fake.get('grandchild'):
     pathlib.Path(fake['calls']).with_name('grandchild').write_text(str(grandchild.pid))
 if fake.get('waits') and not args.resume:
     wait()
+if fake.get('meets'):  # goes on when another training has begun, and not before
+    place = pathlib.Path(fake['calls']).parent
+    (place / f'here_{args.seed}').touch()
+    while len(list(place.glob('here_*'))) < 2:
+        time.sleep(0.01)
+        if time.monotonic() > start + 120:
+            sys.exit('no other training has begun')
 (folder / 'epoch_2.pth').write_text('weights')
 (folder / 'last_checkpoint').write_text(str(folder / 'epoch_2.pth'))
 call()
