@@ -7,7 +7,7 @@ from typing import Any
 from .job import Job
 
 DRY = ['configs/looc/looc_factors.py', '--seeds', '0', '--epochs', '1', '--evaluate', 'configs/linear_eval/factors.py']
-DRY += ['--cfg-options', 'train_dataloader.dataset.length=64']
+DRY += ['--cfg-options', 'train_dataloader.dataset.length=192']
 DRY += ['--evaluate-options', 'test_dataloader.dataset.length=64', 'test_cfg.train_dataloader.dataset.length=64']
 
 
