@@ -4,6 +4,7 @@ Each check gives a number that must not exceed another: ``(found, allowed, note)
 """
 
 import os
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from looc_mm.models import LooCLoss, QueuePerHeadNeck
 from looc_mm.registry import AUGMENTATIONS, TRANSFORMS
 from looc_mm.testing import TOLERANCE, check_augmentation, colourful
 
-from .job import ROOT, Job
+from .job import ROOT, Job, call
 
 Found = tuple[float, float, str]
 FACTORS = 'configs/looc/looc_factors.py'
@@ -221,8 +222,6 @@ def trainings(job: Job) -> dict[str, Callable[[], Found]]:
 
 def dist_train(job: Job, folder: Path, options: list[str]) -> None:
     """One process by the launcher."""
-    from .job import call
-
     words = [
         str(ROOT / 'tools/dist_train.sh'),
         FACTORS,
@@ -233,7 +232,7 @@ def dist_train(job: Job, folder: Path, options: list[str]) -> None:
         '--cfg-options',
         *options,
     ]
-    call(['bash', *words], job.left(), {'PORT': str(29500 + os.getpid() % 2000), 'PYTHON': os.sys.executable})
+    call(['bash', *words], job.left(), {'PORT': str(29500 + os.getpid() % 2000), 'PYTHON': sys.executable})
 
 
 class Watch(Hook):

@@ -50,7 +50,7 @@ class LooCLoss(nn.Module):
             q: (S, B, D) normalised, q[i] = z_i of the query.
             k: (S, S, B, D) normalised, k[i, j] = z_i of key view k_j. k[0, j] for j > 0 is not read.
             queue: (S, D, K), column by column the keys of other images in each space.
-            same_as_query: (S, S, B) bool, [i, j] says that k_j has q's parameters of the i-th augmentation
+            same_as_query: (S, S, B) bool, [i, j]: k_j has q's parameters of the i-th augmentation
                 (:meth:`looc_mm.views.LeaveOneOutPipeline.same_as_query`); needed to mask false negatives.
 
         Returns:
