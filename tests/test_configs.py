@@ -136,7 +136,7 @@ def test_evaluation_shows_a_model_the_views_size(views):
     for loader in (cfg.test_dataloader, cfg.test_cfg.train_dataloader):
         resize, crop = loader.dataset.pipeline[1:3]
         assert crop == dict(type='CenterCrop', crop_size=views)
-        assert resize == dict(type='ResizeEdge', scale=round(views * 256 / 224), edge='short')
+        assert resize == dict(type='ResizeShortEdge', scale=round(views * 256 / 224))
 
 
 PIPELINE, AUGMENTATIONS = 'model.data_preprocessor.pipeline', 'model.data_preprocessor.pipeline.augmentations'

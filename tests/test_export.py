@@ -35,7 +35,7 @@ SIZE = 32
 NARROW = dict(type='ResNet', depth=18, stem_channels=8, base_channels=8)
 EVALUATION = [
     dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=37, edge='short'),
+    dict(type='ResizeShortEdge', scale=37),
     dict(type='CenterCrop', crop_size=SIZE),
     dict(type='PackCanvas', label_keys=('gt_label',)),
 ]

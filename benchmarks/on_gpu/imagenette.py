@@ -69,7 +69,7 @@ def fitting(job: Job, configs: list[Path], options: list[str], steps: int) -> in
 def evaluation(job: Job, dataset: str, folder: Path | None) -> Path:
     """A config of the protocols on pictures of 112 pixels as they are."""
     side = 32 if job.dry else 112
-    steps = [dict(type='LoadImageFromFile'), dict(type='ResizeEdge', scale=side, edge='short')]
+    steps = [dict(type='LoadImageFromFile'), dict(type='ResizeShortEdge', scale=side)]
     steps += [dict(type='CenterCrop', crop_size=side), dict(type='PackCanvas', label_keys=('gt_label',))]
     test, train = (dict(dataset=dict(data_root=f'{folder}/{split}', pipeline=steps)) for split in ('val', 'train'))
     file = job.scratch / f'{dataset}_112.py'

@@ -8,7 +8,7 @@ from .inat2019 import INat2019
 from .objectnet import CropBorder, ObjectNet13
 from .shards import CanvasShards, ShardSampler
 from .stylized import LoadStylized
-from .transforms import LoadCanvas, PackCanvas
+from .transforms import LoadCanvas, PackCanvas, ResizeShortEdge
 
 __all__ = [
     'CUB',
@@ -25,5 +25,6 @@ __all__ = [
     'LoadStylized',
     'ObjectNet13',
     'PackCanvas',
+    'ResizeShortEdge',
     'ShardSampler',
 ]

@@ -1,4 +1,4 @@
-"""What a worker does to an image: decode it, resize it to the canvas, pack it. Nothing here is random."""
+"""What a worker does to an image: decode it, resize it without aliasing, pack it. Nothing here is random."""
 
 import logging
 import os
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
@@ -77,11 +78,58 @@ def one_thread(worker: int) -> None:
     cv2.setNumThreads(0)
 
 
-def to_square(img: np.ndarray, size: int) -> np.ndarray:
-    """Resize a whole (H, W, 3) uint8 image to (size, size, 3)."""
-    # Linear reads four pixels for one: six times as fast as the area's mean, and enough up to half the size.
-    filter_ = cv2.INTER_AREA if max(img.shape[:2]) > 2 * size else cv2.INTER_LINEAR
-    return cv2.resize(img, (size, size), interpolation=filter_)
+def resize(img: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize an image without aliasing: bilinearly, with a filter as wide as the steps in the image.
+
+    torchvision's ``Resize`` and Pillow's bilinear filter are the same, up to one grey level.
+
+    Args:
+        img: (H, W, 3) uint8.
+        height: Of the output, in pixels.
+        width: Of the output, in pixels.
+
+    Returns:
+        (height, width, 3) uint8.
+    """
+    if img.shape[:2] == (height, width):
+        return img
+    batch = torch.from_numpy(np.ascontiguousarray(img)).permute(2, 0, 1)[None]
+    out = F.interpolate(batch, (height, width), mode='bilinear', align_corners=False, antialias=True)
+    return cv2.merge(list(out[0].numpy()))  # seven times as fast as a strided copy
+
+
+def to_square(img: np.ndarray, size: int, antialias: bool = True) -> np.ndarray:
+    """Resize a whole (H, W, 3) uint8 image to (size, size, 3); without ``antialias`` from four pixels for one."""
+    return resize(img, size, size) if antialias else cv2.resize(img, (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+@TRANSFORMS.register_module()
+class ResizeShortEdge(BaseTransform):
+    """Resize an image so that its shorter edge has a given length, without aliasing.
+
+    MMPreTrain's ``ResizeEdge`` reads four pixels for each pixel of its output, so fine patterns alias in it.
+
+    Args:
+        scale: Length of the shorter edge in pixels.
+    """
+
+    def __init__(self, scale: int) -> None:
+        if scale < 1:
+            raise ValueError(f'ResizeShortEdge got scale={scale}; the shorter edge has at least 1 pixel.')
+        self.scale = scale
+
+    def transform(self, results: dict) -> dict:
+        """Resize ``results['img']``, (H, W, 3) uint8, and note its ``img_shape`` (height, width)."""
+        height, width = results['img'].shape[:2]
+        short = min(height, width)
+        size = (self.scale * height // short, self.scale * width // short)
+        results['img'] = resize(results['img'], *size)
+        results['img_shape'] = size
+        return results
+
+    def __repr__(self) -> str:
+        """Show the argument."""
+        return f'ResizeShortEdge(scale={self.scale})'
 
 
 @TRANSFORMS.register_module()
@@ -95,13 +143,16 @@ class LoadCanvas(BaseTransform):
         size: Side of the canvas, in pixels.
         ignore_broken: Warn about a file that cannot be decoded and return None, upon which a dataset in
             training mode fetches another sample; by default such a file is an error.
+        antialias: Whether to resize without aliasing. False saves a fifth of a worker's time, at 30 dB to the canvas
+            without aliasing.
     """
 
-    def __init__(self, size: int = 256, ignore_broken: bool = False) -> None:
+    def __init__(self, size: int = 256, ignore_broken: bool = False, antialias: bool = True) -> None:
         if size < 1:
             raise ValueError(f'LoadCanvas got size={size}; the side of the canvas must be at least 1 pixel')
         self.size = size
         self.ignore_broken = ignore_broken
+        self.antialias = antialias
 
     def transform(self, results: dict) -> dict | None:
         """Make the canvas.
@@ -124,7 +175,7 @@ class LoadCanvas(BaseTransform):
         if img is None:
             return None
         results['ori_shape'] = shape
-        results['img'] = to_square(img, self.size)
+        results['img'] = to_square(img, self.size, self.antialias)
         return results
 
     def _decode(self, path: str) -> tuple[np.ndarray | None, tuple[int, int]]:
@@ -140,7 +191,7 @@ class LoadCanvas(BaseTransform):
 
     def __repr__(self) -> str:
         """Show the arguments."""
-        return f'LoadCanvas(size={self.size}, ignore_broken={self.ignore_broken})'
+        return f'LoadCanvas(size={self.size}, ignore_broken={self.ignore_broken}, antialias={self.antialias})'
 
 
 @TRANSFORMS.register_module()

@@ -13,13 +13,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from mmcv.transforms import CenterCrop
-from mmpretrain.datasets.transforms import ResizeEdge
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from looc_mm.checkpoint import load_model
 from looc_mm.datasets.folder import ImageFolder
-from looc_mm.datasets.transforms import PackCanvas, decode, one_thread
+from looc_mm.datasets.transforms import PackCanvas, ResizeShortEdge, decode, one_thread
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.files import atomic_write
 from looc_mm.models.representation import representation_names, resolve_spaces
@@ -71,7 +70,7 @@ class Pictures(Dataset):
         self.images = images
         self.steps: list[Any] = [PackCanvas(())]
         if not (tensor and images.shape[2:] == (size, size)):  # type: ignore[union-attr]
-            self.steps = [ResizeEdge(round(size * 8 / 7), edge='short'), CenterCrop(size), *self.steps]
+            self.steps = [ResizeShortEdge(round(size * 8 / 7)), CenterCrop(size), *self.steps]
 
     def __len__(self) -> int:
         """N."""

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 from looc_mm.datasets import CanvasShards, ImageFolder, ShardSampler
 from looc_mm.datasets.pack import pack_canvases
 from looc_mm.datasets.shards import read_canvases, shard_path
+from looc_mm.datasets.transforms import to_square
 from looc_mm.registry import DATA_SAMPLERS
 
 FACTORS = dict(
@@ -112,7 +113,7 @@ def test_webdataset_reads_them(shards):
 def test_smaller_canvases_are_resized_and_larger_refused(shards):
     small = CanvasShards(str(shards), size=40)[3]['inputs']
     whole = CanvasShards(str(shards))[3]['inputs'].permute(1, 2, 0).numpy()
-    wanted = torch.from_numpy(cv2.resize(whole, (40, 40), interpolation=cv2.INTER_LINEAR)).permute(2, 0, 1)
+    wanted = torch.from_numpy(to_square(whole, 40)).permute(2, 0, 1)
     assert torch.equal(small, wanted)
     with pytest.raises(ValueError, match=r'size=65.*are of 64 pixels.*--size 65'):
         CanvasShards(str(shards), size=65)

@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from looc_mm.datasets import ImageFolder, LoadCanvas, PackCanvas
-from looc_mm.datasets.transforms import decode_for, jpeg_size, to_square
+from looc_mm.datasets.transforms import ResizeShortEdge, decode_for, jpeg_size, resize, to_square
 from looc_mm.registry import TRANSFORMS
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # as OpenCV has them
@@ -133,7 +133,7 @@ def large(photographs) -> np.ndarray:
 @pytest.mark.parametrize('orientation', [1, 3, 6, 8])
 @pytest.mark.parametrize('options', [{}, dict(progressive=True), dict(subsampling=0), dict(mode='L')])
 def test_large_jpeg_is_decoded_smaller_and_looks_the_same(tmp_path, large, orientation, options):
-    """At least 42 dB to the mean over all pixels, upright, and the size is the original's."""
+    """At least 42 dB to the canvas from all pixels, upright, and the size is the original's."""
     exif = Image.Exif()
     exif[0x112] = orientation
     path, options = str(tmp_path / 'large.jpg'), dict(options)
@@ -142,7 +142,7 @@ def test_large_jpeg_is_decoded_smaller_and_looks_the_same(tmp_path, large, orien
     img, shape = decode_for(path, 256)
     assert img.shape[0] * 2 == whole.shape[0] and img.shape[1] * 2 == whole.shape[1]
     assert shape == whole.shape[:2] == LoadCanvas(256)({'img_path': path})['ori_shape']
-    error = to_square(img, 256).astype(float) - cv2.resize(whole, (256, 256), interpolation=cv2.INTER_AREA)
+    error = to_square(img, 256).astype(float) - to_square(whole, 256)
     assert 10 * np.log10(255**2 / np.square(error).mean()) > 42
     assert decode_for(path, 64)[0].shape[0] * 8 == whole.shape[0]
 
@@ -164,3 +164,37 @@ def test_jpeg_header(tmp_path, large):
     assert jpeg_size(padded) == (31, 57), 'a marker may be padded'
     for wrong in (data[:0], data[:2], data[:30], data[1:], np.frombuffer(b'\xff\xd8\xff\xe0\0\0', np.uint8)):
         assert jpeg_size(wrong) == (0, 0)
+
+
+@pytest.mark.parametrize('size', [(40, 30), (200, 213), (427, 320), (500, 700)])
+def test_resize_is_pillows_antialiased_bilinear(photographs, size):
+    """Up and down, by whole factors and others: at most one grey level from Pillow."""
+    height, width = size
+    wanted = np.asarray(Image.fromarray(photographs[0]).resize((width, height), Image.Resampling.BILINEAR))
+    made = resize(photographs[0], height, width)
+    assert made.dtype == np.uint8 and made.flags['C_CONTIGUOUS']
+    assert np.abs(made.astype(int) - wanted).max() <= 1
+
+
+def test_resize_does_not_alias():
+    """Stripes of one pixel become gray; reading four pixels for one leaves stripes."""
+    stripes = np.zeros((64, 60, 3), np.uint8)
+    stripes[:, ::2] = 255
+    assert np.ptp(resize(stripes, 64, 40)[:, 2:-2].astype(int)) < 70
+    assert np.ptp(cv2.resize(stripes, (40, 64), interpolation=cv2.INTER_LINEAR)[:, 2:-2].astype(int)) > 120
+
+
+def test_canvas_is_antialiased_unless_told_not_to(photographs):
+    for antialias in (True, False):
+        canvas = LoadCanvas(100, antialias=antialias)({'img': photographs[0]})['img']
+        np.testing.assert_array_equal(canvas, to_square(photographs[0], 100, antialias))
+    assert np.abs(canvas.astype(int) - to_square(photographs[0], 100)).max() > 20
+
+
+@pytest.mark.parametrize('shape', [(100, 60), (60, 100), (55, 55)])
+def test_resize_short_edge(shape):
+    results = ResizeShortEdge(30)({'img': np.zeros((*shape, 3), np.uint8)})
+    height, width = shape
+    assert results['img'].shape[:2] == results['img_shape'] == (30 * height // min(shape), 30 * width // min(shape))
+    with pytest.raises(ValueError, match='scale=0'):
+        ResizeShortEdge(0)

@@ -12,7 +12,7 @@ _loader = dict(
     dataset=dict(
         pipeline=[
             dict(type='LoadImageFromFile'),
-            dict(type='ResizeEdge', scale=256, edge='short'),
+            dict(type='ResizeShortEdge', scale=256),
             dict(type='CenterCrop', crop_size=224),
             dict(type='PackCanvas', label_keys=('gt_label',)),
         ]
