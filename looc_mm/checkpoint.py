@@ -8,7 +8,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Checkpoint:
         config_text: The training config as Python; None if the file has none.
         experiment: Name of the training config; None if the file does not say it.
         epoch: Finished epochs; None if the file does not say it.
+        states: Of every space how far the training got: 'learning', 'not yet' or 'collapsed'; empty if not known.
         trusted: Whether the file may run code.
     """
 
@@ -47,6 +48,7 @@ class Checkpoint:
     experiment: str | None = None
     epoch: int | None = None
     trusted: bool = False
+    states: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def model_config(self) -> dict[str, Any]:
@@ -116,6 +118,7 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
         experiment=config_name(experiment) if isinstance(experiment, str) else None,
         epoch=meta.get('epoch'),
         trusted=trust,
+        states=meta.get('spaces') or {},
     )
 
 

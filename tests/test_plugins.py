@@ -98,7 +98,7 @@ def test_two_processes_train_and_evaluate(solarize, config, tmp_path):
     plugin = ['--plugin', solarize, '--work-dir', tmp_path / 'work', '--cfg-options']
     run(ROOT / 'tools/dist_train.sh', config, '2', *plugin, *FACTORS)
     log = next((tmp_path / 'work').glob('*/vis_data/scalars.json')).read_text().splitlines()
-    assert {'loss_solarize', 'top1_solarize', 'pos_solarize', 'neg_solarize'} <= set(json.loads(log[-1]))
+    assert {'loss_solarize', 'top1_solarize', 'pos_solarize', 'k_0_solarize', 'P_solarize'} <= set(json.loads(log[-1]))
 
     small = ['test_dataloader.dataset.length=64', 'test_cfg.train_dataloader.dataset.length=64']
     evaluation = [ROOT / 'configs/linear_eval/factors.py', tmp_path / 'work/epoch_2.pth', '--spaces', 'solarize']

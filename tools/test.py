@@ -66,7 +66,9 @@ def build_config(args: argparse.Namespace, checkpoint: Checkpoint | None) -> Con
         else:
             raise ValueError(f'{args.checkpoint} has no `model`: give a checkpoint or a pretraining config.')
     if checkpoint is not None:
-        cfg.test_cfg.update(checkpoint=checkpoint.path, experiment=checkpoint.experiment)
+        cfg.test_cfg.update(
+            checkpoint=checkpoint.path, experiment=checkpoint.experiment, states=dict(checkpoint.states)
+        )
     path = Path(args.config).resolve()
     source = Path(args.checkpoint).resolve()
     folder = '_'.join(args.protocols or [path.parent.name])

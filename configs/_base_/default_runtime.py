@@ -12,6 +12,7 @@ default_hooks = dict(
     stop=dict(type='StopOnNonFiniteLoss'),
     plain_checkpoint=dict(type='PlainCheckpoint'),
     prefetch=dict(type='PrefetchBatches'),
+    watch=dict(type='WatchSpaces'),
 )
 
 env_cfg = dict(

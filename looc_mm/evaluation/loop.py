@@ -1,6 +1,6 @@
 """Evaluation as MMEngine's test loop."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.dist import is_main_process
@@ -31,6 +31,7 @@ class FrozenFeatureLoop(BaseLoop):
         skip_unsuitable: Whether a protocol that does not suit is left out with a line, and no error.
         checkpoint: Path for the record, of weights that were loaded already; None for random weights.
         experiment: Name of the pretraining config for the record.
+        states: How far the training of each space got, by the checkpoint.
         evaluator: Not used; the runner passes it.
 
     Raises:
@@ -51,6 +52,7 @@ class FrozenFeatureLoop(BaseLoop):
         skip_unsuitable: bool = False,
         checkpoint: str | None = None,
         experiment: str | None = None,
+        states: Mapping[str, str] | None = None,
         evaluator: Any = None,
     ) -> None:
         self.source = FeatureSource(
@@ -61,6 +63,7 @@ class FrozenFeatureLoop(BaseLoop):
             seed=seed,
             amp=amp,
             cache=cache,
+            states=states,
         )
         super().__init__(runner, self.source.loaders['test'])
         self.protocols = [PROTOCOLS.build(protocol, default_args=dict(seed=seed)) for protocol in protocols]

@@ -9,6 +9,7 @@ solver          how a linear layer was fitted: 'lbfgs', 'sgd', 'sgd on random cr
 factor          which factor of the image is predicted; absent where that is its class
 checkpoint      path as given, or null for random weights
 experiment      name of the pretraining config, or null where the checkpoint does not say it
+not_learnt      spaces of the model that had learnt nothing when the training ended; absent where there is none
 seed            of the protocol's random choices
 seconds         wall time of the protocol, with the features that it was the first to need
 """
@@ -86,6 +87,7 @@ def run_protocols(
                     **({'factor': score.factor} if score.factor else {}),
                     'checkpoint': checkpoint,
                     'experiment': experiment,
+                    **({'not_learnt': source.not_learnt} if source.not_learnt else {}),
                     'seed': source.seed,
                     'seconds': seconds,
                 }

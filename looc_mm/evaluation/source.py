@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, DataLoader
 
 from looc_mm.models.representation import resolve_spaces
+from looc_mm.models.space_figures import LEARNING
 
 from .cache import FeatureCache, cache_key
 from .extract import extract
@@ -28,6 +29,7 @@ class FeatureSource:
         seed: Of random rotations.
         amp: Whether features are extracted under autocast.
         cache: Folder where features are kept and found again; None for none.
+        states: How far the training of each space got; see :func:`looc_mm.models.space_figures.space_state`.
 
     Attributes:
         names: The chosen representations, for :meth:`FeatureSet.select`.
@@ -46,12 +48,14 @@ class FeatureSource:
         seed: int = 0,
         amp: bool = False,
         cache: str | Path | None = None,
+        states: Mapping[str, str] | None = None,
     ) -> None:
         self.model = model
         self.name = name
         self.names = resolve_spaces(model, spaces)
         self.seed = seed
         self.amp = amp
+        self.states = dict(states or {})
         self.cache = None if cache is None else FeatureCache(cache)
         self.configs: dict[str, Any] = {
             split: copy.deepcopy(each) for split, each in loaders.items() if isinstance(each, dict)
@@ -63,6 +67,11 @@ class FeatureSource:
     def representation(self) -> Any:
         """The chosen representation, for the record: 'V' or a list of spaces."""
         return 'V' if self.names == ['V'] else self.names
+
+    @property
+    def not_learnt(self) -> list[str]:
+        """The model's spaces that were not learning when their training ended."""
+        return [space for space, state in self.states.items() if state != LEARNING]
 
     def features(self, split: str, rotate: str | None = None, dataset: dict | None = None) -> Features:
         """The chosen representation of a split; see :meth:`feature_set`."""

@@ -20,6 +20,7 @@ from looc_mm.views import ViewTable, view_names
 
 from .last_stage import fresh_last_stage, take_last_stage
 from .representation import encode, resolve_spaces, select
+from .space_figures import SpaceFigures
 
 
 class MultiHead(BaseSelfSupervisor):
@@ -41,6 +42,7 @@ class MultiHead(BaseSelfSupervisor):
 
     Attributes:
         spaces: ``('invariant', *leave_one_out)``.
+        figures: What shows whether the spaces learn, collected at every step.
         representation_prefixes: What the names of the weights that representations depend on begin with.
 
     Raises:
@@ -83,8 +85,11 @@ class MultiHead(BaseSelfSupervisor):
         self.compile_cfg = {} if compile is True else compile
         self.compile_encoder(self.backbone, self.neck.heads)
         self.batch_checked = False
+        self.figures = SpaceFigures(self.spaces, self.view_names[1:])
         if self.head.mask_false_negatives:
             self.request_table('LooCLoss(mask_false_negatives=True)')
+        elif declared and len(self.spaces) > 1:
+            self.request_table('SpaceFigures')
 
     def compile_encoder(self, backbone: nn.Module, heads: nn.ModuleDict) -> None:
         """Compile a backbone, and what LooC++'s heads have of it, if the config says so."""
@@ -171,34 +176,25 @@ class MultiHead(BaseSelfSupervisor):
         return torch.stack([first, *(heads[space](v) for space in self.spaces[1:])])
 
     def same_as_query(self, table: ViewTable | None) -> Tensor | None:
-        """Which keys have the query's parameters, (S, S, B), if the head masks them."""
-        if not self.head.mask_false_negatives or table is None:
+        """Which keys have the query's parameters, (S, S, B); None where the views are made in the dataset pipeline."""
+        if table is None or len(self.spaces) == 1:
             return None
         return send(self.data_preprocessor.pipeline.same_as_query(table), self.data_preprocessor.device)
 
-    @torch.no_grad()
-    def logged_values(self, logits: Sequence[Tensor], per_space: Tensor) -> dict[str, Tensor]:
-        """What tells a person that a space has collapsed or learnt nothing.
+    def watch(self, logits: Sequence[Tensor], per_space: Tensor, same_as_query: Tensor | None) -> dict[str, Tensor]:
+        """Add a step to :attr:`figures`.
 
         Args:
             logits: What :meth:`LooCLoss.logits` gave.
             per_space: (S,), the loss of each space.
+            same_as_query: What :meth:`same_as_query` gave.
 
         Returns:
-            Per space its loss, how often the positive beats every negative (top1, percent), and the mean similarity of
-            the positive and of the same-image negatives.
+            The loss of each space, for the log.
         """
-        figures = {}
-        for i, space in enumerate(self.spaces):
-            figures[f'loss_{space}'] = per_space[i].detach()
-            figures[f'top1_{space}'] = 100 * (logits[i][:, :1] > logits[i][:, 1:]).all(1).float().mean()
-            figures[f'pos_{space}'] = logits[i][:, 0].mean() * self.head.temperature
-            if i and self.head.same_image_negatives:
-                same_image = logits[i][:, 1 : len(self.spaces)]
-                kept = same_image.isfinite()  # a masked false negative is -inf
-                total = torch.where(kept, same_image, 0).sum()
-                figures[f'neg_{space}'] = total / kept.sum().clamp_min(1) * self.head.temperature
-        return figures
+        similarities = [each.detach() * self.head.temperature for each in logits]
+        self.figures.add(similarities, self.head.same_image_negatives, same_as_query)
+        return {f'loss_{space}': loss.detach() for space, loss in zip(self.spaces, per_space, strict=True)}
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """'loss' is what is minimised; the other entries are only logged."""

@@ -99,15 +99,16 @@ class MultiHeadMoCo(MultiHead):
         Args:
             q: (S, B, D).
             k: (S, S, B, D), k[i, j] = z_i of k_j.
-            table: The view table, read if false negatives are masked.
+            table: The view table, for the figures and where false negatives are masked.
 
         Returns:
-            'loss', and per space what :meth:`MultiHead.logged_values` gives.
+            'loss', and the loss of each space.
         """
-        logits = self.head.logits(q, k, self.neck.queue(), self.same_as_query(table))
+        same_as_query = self.same_as_query(table)
+        logits = self.head.logits(q, k, self.neck.queue(), same_as_query)
         loss, per_space = self.head.reduce(logits)  # Eq. 2
         self.neck.enqueue(k.diagonal().permute(2, 0, 1))  # S x B x D: head_i(k_i)
-        return {'loss': loss, **self.logged_values(logits, per_space)}
+        return {'loss': loss, **self.watch(logits, per_space, same_as_query)}
 
     @torch.no_grad()
     def update_key_encoder(self) -> None:

@@ -65,9 +65,10 @@ class MultiHeadSimCLR(MultiHead):
         q = self.neck(v[0])  # S x B x D
         k = self.project_keys(self.neck.heads, v[1:])  # S x S x B x D
         negatives, own = self._in_batch(torch.stack([q, k.diagonal().permute(2, 0, 1)], 1))
-        logits = self.head.logits(q, k, negatives, self.same_as_query(table), own)
+        same_as_query = self.same_as_query(table)
+        logits = self.head.logits(q, k, negatives, same_as_query, own)
         loss, per_space = self.head.reduce(logits)  # Eq. 2
-        return {'loss': loss, **self.logged_values(logits, per_space)}
+        return {'loss': loss, **self.watch(logits, per_space, same_as_query)}
 
     @staticmethod
     def _in_batch(z: Tensor) -> tuple[Tensor, Tensor]:

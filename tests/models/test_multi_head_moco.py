@@ -55,12 +55,14 @@ def test_loss_is_eq_2_of_the_views_embeddings():
     assert torch.allclose(result['loss'], expected, atol=1e-5)
     for i, space in enumerate(model.spaces):
         assert torch.allclose(result[f'loss_{space}'], per_space[i], atol=1e-5)
-        assert torch.allclose(result[f'pos_{space}'], (q[i] * k[i, i]).sum(1).mean(), atol=1e-5)
         assert torch.allclose(model.neck.queues[space].keys[:, :4], k[i, i].t(), atol=1e-5), 'queue i: head_i(k_i)'
-    same_image = torch.stack([(q[1] * k[1, j]).sum(1) for j in (0, 2)]).mean()
-    assert torch.allclose(result['neg_rotation'], same_image, atol=1e-5)
+    figures = model.figures.read()
+    for i, space in enumerate(model.spaces):
+        assert figures[space]['pos'] == (pytest.approx((q[i] * k[i, i]).sum(1).mean().item(), abs=1e-5), len(q[i]))
+    for j, key in ((0, 'k_0'), (2, 'k_color')):
+        assert figures['rotation'][key][0] == pytest.approx((q[1] * k[1, j]).sum(1).mean().item(), abs=1e-5)
     logits = LooCLoss().logits(torch.stack(q), k, reference.neck.queue())[2]
-    assert result['top1_color'] == 100 * (logits.argmax(1) == 0).float().mean()
+    assert figures['color']['top1'][0] == pytest.approx(100 * (logits.argmax(1) == 0).float().mean().item())
 
 
 def test_gradients_reach_every_head_and_the_backbone_from_every_space_and_no_key():
@@ -118,8 +120,10 @@ def test_one_step_learns_through_mmengine():
     data = {'inputs': torch.randint(0, 255, (4, 3, 40, 40), dtype=torch.uint8)}
     before = copy.deepcopy(model.state_dict())
     log = model.train_step(data, wrapper)
-    assert {'loss', 'loss_color', 'top1_color', 'pos_color', 'neg_color', 'loss_invariant'} <= set(log)
-    assert 'neg_invariant' not in log
+    assert {'loss', 'loss_color', 'loss_rotation', 'loss_invariant'} == set(log)
+    figures = model.figures.read()
+    assert {'top1', 'pos', 'k_0', 'k_rotation', 'others', 'P'} >= set(figures['color']) > {'pos', 'others', 'top1'}
+    assert set(figures['invariant']) == {'pos', 'others', 'top1', 'P'}
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert 'backbone.conv1.weight' in changed and 'neck.queues.color.keys' in changed
     assert log['loss'] == pytest.approx(sum(float(log[f'loss_{space}']) for space in model.spaces) / 3)

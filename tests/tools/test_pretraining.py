@@ -79,9 +79,11 @@ def test_own_pictures(pictures, tmp_path):
     log = next((tmp_path / 'own').glob('*/vis_data/scalars.json')).read_text().splitlines()
     logged = json.loads(log[-1])
     assert {
-        f'{figure}_{space}' for figure in ('loss', 'top1', 'pos') for space in ('invariant', 'rotation', 'color')
+        f'{figure}_{space}'
+        for figure in ('loss', 'top1', 'pos', 'others')
+        for space in ('invariant', 'rotation', 'color')
     } <= set(logged)
-    assert {'neg_rotation', 'neg_color'} <= set(logged)
+    assert {'k_color_rotation', 'k_0_color', 'P_color'} <= set(logged)
 
 
 def test_views_made_in_the_dataset_pipeline(pictures, tmp_path):

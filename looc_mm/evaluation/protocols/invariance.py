@@ -43,7 +43,7 @@ class InvarianceMatrix(Protocol):
         return None if found else 'the model makes no views: it has no LeaveOneOutPreprocessor'
 
     def run(self, source: FeatureSource) -> Iterator[Score | Drawing]:
-        """One score for each representation and augmentation, and a figure."""
+        """One score for each representation and augmentation, and a figure, which marks spaces that learnt nothing."""
         data: Any = source.dataset('test')
         canvas = torch.stack([data[i]['inputs'] for i in range(min(self.images, len(data)))])
         rows, matrix = invariance(source.model, canvas, self.seed)
@@ -52,7 +52,8 @@ class InvarianceMatrix(Protocol):
         for r, row in enumerate(rows):
             for c, column in enumerate(columns):
                 yield Score(f'cosine/{column}', matrix[r, c].item(), representation='V' if row == 'V' else [row])
-        yield Drawing('invariance.png', draw_matrix(matrix, rows, columns))
+        labels = [f'{row}\n({source.states[row]})' if row in source.not_learnt else row for row in rows]
+        yield Drawing('invariance.png', draw_matrix(matrix, labels, columns))
 
 
 def invariance(model: nn.Module, canvas: Tensor, seed: int = 0, batch_size: int = 64) -> tuple[list[str], Tensor]:
