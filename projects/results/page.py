@@ -1,0 +1,115 @@
+"""Write the tables of docs/results.md and of README.md from the records of runs.
+
+python projects/results/page.py          # writes the tables
+python projects/results/page.py --check  # writes nothing; status 1 if a page is not what the records give
+
+A table is what is between ``<!-- records: NAME -->`` and ``<!-- end -->``; NAME is a folder of ``records/``.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from looc_mm.files import atomic_write
+from looc_mm.suite.records import read_records
+from looc_mm.suite.table import t_interval
+
+ROOT = Path(__file__).parents[2]
+PAGES = (ROOT / 'docs/results.md', ROOT / 'README.md')
+MARKED = re.compile(r'(<!-- records: (\w+) -->\n).*?(\n<!-- end -->)', re.DOTALL)
+#: A method's name in the tables, by how its config's name begins; the first that fits.
+METHODS = {
+    'moco_rotation': 'MoCo v2 + rotation',
+    'multi_head_moco': 'control: the views and heads of LooC, all-invariant',
+    'moco': 'MoCo v2',
+    'loocpp': 'LooC++: rotation, color',
+    'looc_rotation': 'LooC: rotation',
+    'looc_color': 'LooC: color',
+    'looc': 'LooC: rotation, color',
+}
+#: A column's title by the metric's name; those that no record has are left out.
+COLUMNS = {
+    'linear/imagenette/V/top1': 'class',
+    'linear/flowers5/V/top1': 'flowers5',
+    'rotation/imagenette/V/top1/rotation': '4-way rotation',
+    'linear/signdigits/V/top1': 'sign digits',
+    'rotation/signdigits/V/top1/rotation': 'its 4-way rotation',
+}
+
+
+def table(records: Sequence[Mapping[str, Any]]) -> str:
+    """A row for each method: mean over the seeds, half of its 95 % interval, and CPU minutes of a training."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        groups.setdefault(title(record), []).append(record)
+    columns = [name for name in COLUMNS if any(name in record['metrics'] for record in records)]
+    lines = [['V, top-1 %', 'seeds', 'epochs', 'CPU minutes', *(COLUMNS[name] for name in columns)]]
+    lines.append(['---'] * len(lines[0]))
+    order = ['random weights', *METHODS.values()]
+    for method in sorted(groups, key=lambda each: order.index(each) if each in order else len(order)):
+        group = groups[method]
+        minutes = fmean(record['train']['cpu_seconds'] for record in group) / 60
+        cells = [cell([each['metrics'][name] for each in group if name in each['metrics']]) for name in columns]
+        lines.append([method, str(len(group)), str(group[0]['epochs']), f'{minutes:.1f}' if minutes else '', *cells])
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def title(record: Mapping[str, Any]) -> str:
+    """The name of a record's method."""
+    if record['epochs'] == 0:
+        return 'random weights'
+    name = Path(record['config']).stem
+    return next((method for start, method in METHODS.items() if name.startswith(start)), name)
+
+
+def cell(values: Sequence[float]) -> str:
+    """A mean and half of its 95 % interval, which one seed does not have."""
+    if not values:
+        return '-'
+    return f'{fmean(values):.1f}' + (f' ± {t_interval(values):.1f}' if len(values) > 1 else '')
+
+
+def fill(text: str, records: Path) -> str:
+    """A page with its tables made again.
+
+    Args:
+        text: The page.
+        records: The folder of the folders of records.
+
+    Raises:
+        ValueError: A marked table has no records.
+    """
+
+    def make(found: re.Match[str]) -> str:
+        if not (rows := read_records(records / found[2])):
+            raise ValueError(f'The table {found[2]!r} has no records in {records / found[2]}.')
+        return f'{found[1]}\n{table(rows)}\n{found[3]}'
+
+    return MARKED.sub(make, text)
+
+
+def main() -> int:
+    """Write or check all pages; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--check', action='store_true', help='write nothing; status 1 if a page is out of date')
+    check, status = parser.parse_args().check, 0
+    for page in PAGES:
+        text = page.read_text()
+        made = fill(text, Path(__file__).parent / 'records')
+        if made == text:
+            continue
+        if check:
+            print(f'{page.relative_to(ROOT)} is not what the records give: run python projects/results/page.py')
+            status = 1
+            continue
+        with atomic_write(page) as part:
+            part.write_text(made)
+    return status
+
+
+if __name__ == '__main__':
+    sys.exit(main())
