@@ -2,5 +2,5 @@
 _base_ = 'looc.py'
 model = dict(
     data_preprocessor=dict(pipeline=dict(strategy='independent')),
-    head=dict(mask_false_negatives=False, same_image_negatives=False),
+    head=dict(same_image_negatives=False),
 )

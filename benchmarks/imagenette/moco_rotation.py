@@ -1,3 +1,3 @@
 # MoCo v2 + rotation.
 _base_ = 'looc.py'
-model = dict(data_preprocessor=dict(pipeline=dict(leave_one_out=[])), head=dict(mask_false_negatives=False))
+model = dict(data_preprocessor=dict(pipeline=dict(leave_one_out=[])))

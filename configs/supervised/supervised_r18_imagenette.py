@@ -1,8 +1,8 @@
-# Supervised on the class: ResNet-18 on Imagenette at 48 pixels, for one machine.
+# Supervised on the class: a narrow ResNet-18 on Imagenette at 48 pixels, minutes on a CPU.
 _base_ = '../looc/looc_r18_imagenette.py'
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='RandomResizedCrop', scale=48, crop_ratio_range=(0.2, 1.0)),
+    dict(type='RandomResizedCrop', scale=48, crop_ratio_range=(0.4, 1.0)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackInputs'),
 ]
@@ -13,5 +13,5 @@ model = dict(
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True),
     backbone=_base_.model.backbone,
     neck=dict(type='GlobalAveragePooling'),
-    head=dict(type='LinearClsHead', num_classes=10, in_channels=512),
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=128),
 )

@@ -82,7 +82,8 @@ class LooCLoss(nn.Module):
             Per space (B, 1 + n + K), and (B, 1 + K) for the invariant one: the positive, the same-image
             negatives in the order of the other key views, the queue.
         """
-        if self.mask_false_negatives and same_as_query is None:
+        masks = self.mask_false_negatives and self.same_image_negatives and len(q) > 1
+        if masks and same_as_query is None:
             raise ValueError(
                 'LooCLoss(mask_false_negatives=True) needs to know which views share parameters, and got None. '
                 'LeaveOneOutPreprocessor hands them on; with views made in the workers use mask_false_negatives=False.'
@@ -102,7 +103,7 @@ class LooCLoss(nn.Module):
                     continue
                 others = torch.cat([k[i, :i], k[i, i + 1 :]]).to(wide)  # n x B x D
                 same_image = torch.einsum('bd,jbd->bj', query, others)  # B x n
-                if self.mask_false_negatives and same_as_query is not None:
+                if masks and same_as_query is not None:
                     false = torch.cat([same_as_query[i, :i], same_as_query[i, i + 1 :]]).t()  # B x n
                     same_image = same_image.masked_fill(false, -torch.inf)
                 logits.append(torch.cat([positive, same_image, negatives], 1))

@@ -86,9 +86,9 @@ class MultiHead(BaseSelfSupervisor):
         self.compile_encoder(self.backbone, self.neck.heads)
         self.batch_checked = False
         self.figures = SpaceFigures(self.spaces, self.view_names[1:])
-        if self.head.mask_false_negatives:
+        if len(self.spaces) > 1 and self.head.mask_false_negatives and self.head.same_image_negatives:
             self.request_table('LooCLoss(mask_false_negatives=True)')
-        elif declared and len(self.spaces) > 1:
+        elif len(self.spaces) > 1 and declared:
             self.request_table('SpaceFigures')
 
     def compile_encoder(self, backbone: nn.Module, heads: nn.ModuleDict) -> None:

@@ -115,3 +115,13 @@ def test_without_same_image_negatives_every_space_is_info_nce():
     for i in range(3):
         assert torch.allclose(per_space[i], LooCLoss()(q[i : i + 1], k[i : i + 1, i : i + 1], queue[i : i + 1])[0])
     assert torch.allclose(loss, per_space.mean())
+
+
+@pytest.mark.parametrize(('spaces', 'options'), [(1, {}), (3, {'same_image_negatives': False})])
+def test_where_no_negative_is_of_the_same_image_nothing_is_masked(spaces, options):
+    """So that MoCo and the controls can inherit a config that masks, without a view table."""
+    torch.manual_seed(0)
+    q, k = torch.randn(spaces, 4, 8), torch.randn(spaces, spaces, 4, 8)
+    queue = torch.randn(spaces, 8, 6)
+    masked = LooCLoss(mask_false_negatives=True, **options)(q, k, queue)
+    assert torch.equal(masked[1], LooCLoss(**options)(q, k, queue)[1])

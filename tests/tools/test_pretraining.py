@@ -90,7 +90,7 @@ def test_views_made_in_the_dataset_pipeline(pictures, tmp_path):
     """LeaveOneOutPipeline as a transform in the workers, between MMPreTrain's loading and packing."""
     config = tmp_path / 'workers.py'
     config.write_text(f"""
-_base_ = ['{ROOT}/configs/_base_/schedules/sgd_cosine_short.py', '{ROOT}/configs/_base_/default_runtime.py']
+_base_ = ['{ROOT}/configs/_base_/schedules/adamw_cosine_short.py', '{ROOT}/configs/_base_/default_runtime.py']
 crop = dict(type='RandomResizedCrop', size=32)
 turn, color = dict(type='RandomRightAngleRotation'), dict(type='ColorJitter')
 train_dataloader = dict(
