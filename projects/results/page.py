@@ -46,14 +46,14 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
         groups.setdefault(title(record), []).append(record)
-    columns = [name for name in COLUMNS if any(name in record['metrics'] for record in records)]
+    columns = [name for name in COLUMNS if any(value(record, name) is not None for record in records)]
     lines = [['V, top-1 %', 'seeds', 'epochs', 'CPU minutes', *(COLUMNS[name] for name in columns)]]
     lines.append(['---'] * len(lines[0]))
     order = ['random weights', *METHODS.values()]
     for method in sorted(groups, key=lambda each: order.index(each) if each in order else len(order)):
         group = groups[method]
         minutes = fmean(record['train']['cpu_seconds'] for record in group) / 60
-        cells = [cell([each['metrics'][name] for each in group if name in each['metrics']]) for name in columns]
+        cells = [cell([each for each in (value(record, name) for record in group) if each]) for name in columns]
         lines.append([method, str(len(group)), str(group[0]['epochs']), f'{minutes:.1f}' if minutes else '', *cells])
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
@@ -64,6 +64,12 @@ def title(record: Mapping[str, Any]) -> str:
         return 'random weights'
     name = Path(record['config']).stem
     return next((method for start, method in METHODS.items() if name.startswith(start)), name)
+
+
+def value(record: Mapping[str, Any], metric: str) -> float | None:
+    """A metric of V, or in LooC++ of all spaces together, which are what V is in LooC."""
+    spaces = '+'.join((record.get('method') or {}).get('spaces') or [])
+    return record['metrics'].get(metric, record['metrics'].get(metric.replace('/V/', f'/{spaces}/')))
 
 
 def cell(values: Sequence[float]) -> str:

@@ -36,6 +36,12 @@ def test_mean_interval_and_minutes(page):
     assert lines[4] == '| LooC: rotation, color | 1 | 3 | 2.0 | 60.0 |'
 
 
+def test_looc_plus_plus_has_all_spaces_for_v(page):
+    row = record('loocpp_r18_imagenette', 0, 0.0)
+    row.update(method={'spaces': ['invariant', 'color']}, metrics={'linear/imagenette/invariant+color/top1': 61.0})
+    assert page.table([row]).splitlines()[-1] == '| LooC++: rotation, color | 1 | 3 | 2.0 | 61.0 |'
+
+
 def test_fill_replaces_what_is_between_the_markers(page, tmp_path):
     (tmp_path / 'some').mkdir()
     (tmp_path / 'some/a.json').write_text(json.dumps(record('moco_r18', 0, 41.25)))
