@@ -8,6 +8,7 @@ import looc_mm
 ROOT = Path(looc_mm.__file__).parent
 ORDER = [
     'version',
+    'configs',
     'files',
     'machine',
     'registry',
@@ -29,6 +30,8 @@ ORDER = [
     'export',
     'paper_tables',
     'suite',
+    'cli',
+    '__main__',
 ]
 
 

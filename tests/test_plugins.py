@@ -12,7 +12,7 @@ import pytest
 from looc_mm import plugins
 from looc_mm.registry import AUGMENTATIONS
 from looc_mm.testing import check_augmentation
-from tests.tools.test_pretraining import FACTORS, run
+from tests.cli.test_pretraining import FACTORS, run
 
 ROOT = Path(__file__).parents[1]
 CONFIG = f"""

@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from looc_mm.checkpoint import config_name
+from looc_mm.configs import find_config
 from looc_mm.registry import HOOKS
 
 from .loop import FrozenFeatureLoop
@@ -23,16 +24,16 @@ class Monitor(Hook):
     Figures go to the log and the visualizer, records and pictures to ``<work_dir>/monitor/epoch_<n>/``. An evaluation
     config's loaders are what it takes::
 
-        custom_hooks = [dict(type='Monitor', interval=10, config='configs/linear_eval/imagenette.py',
+        custom_hooks = [dict(type='Monitor', interval=10, config='linear_eval/imagenette',
                              protocols=[dict(type='KNNProbe'), dict(type='InvarianceMatrix')])]
 
     Args:
-        config: Path of an evaluation config, for its loaders and the dataset's name.
+        config: Path or name of an evaluation config, for its loaders and the dataset's name.
         protocols: Configs of protocols; by default the config's own.
         interval: Epochs between two looks.
 
     Raises:
-        ValueError: If the interval is not positive, or the config evaluates nothing.
+        ValueError: If the interval is not positive, or the config does not exist or evaluates nothing.
     """
 
     priority = 95  # after the checkpoint is written (90): a protocol that raises does not cost it
@@ -40,7 +41,7 @@ class Monitor(Hook):
     def __init__(self, config: str, protocols: list[dict] | None = None, interval: int = 10) -> None:
         if interval < 1:
             raise ValueError(f'Monitor got interval={interval}; it is a number of epochs, at least 1.')
-        self.config = Config.fromfile(config)
+        self.config = Config.fromfile(find_config(config))
         if 'test_cfg' not in self.config or 'test_dataloader' not in self.config:
             raise ValueError(f'Monitor got {config}, which evaluates nothing: give one of configs/linear_eval.')
         self.protocols = protocols

@@ -14,6 +14,8 @@ from typing import Any
 
 from mmengine.config import Config
 
+from looc_mm.configs import find_config
+
 
 @dataclass(frozen=True)
 class Changes:
@@ -22,7 +24,7 @@ class Changes:
     Attributes:
         amp: Whether to train in mixed precision.
         epochs: Epochs of training; None for the config's number, 0 to evaluate random weights.
-        canvases: Folder of canvases to train on, see ``tools/pack_canvases.py``.
+        canvases: Folder of canvases to train on, see ``looc pack-canvases``.
         plugins: Files that register augmentations.
         options: Entries of the pretraining configs, key to value.
         evaluate_options: Entries of the evaluation configs, key to value.
@@ -118,19 +120,20 @@ def plan(
     """Make the runs: every config with the first seed, then every config with the next one.
 
     Args:
-        configs: Pretraining configs.
+        configs: Paths or names of pretraining configs.
         seeds: Seeds.
-        evaluate: Evaluation configs.
+        evaluate: Paths or names of evaluation configs.
         changes: For all of them.
         root: Folder of the repository, which the paths in the records start from.
 
     Raises:
-        ValueError: Nothing is to be run, a config cannot be read or is of the wrong kind, two configs have one name, a
-            seed is given twice, or a plug-in does not exist.
+        ValueError: Nothing is to be run, a config is not found, cannot be read or is of the wrong kind, two configs
+            have one name, a seed is given twice, or a plug-in does not exist.
     """
     for given, what in ((configs, 'pretraining config'), (seeds, 'seed (--seeds)'), (evaluate, '--evaluate config')):
         if not given:
             raise ValueError(f'Got no {what}; give at least one.')
+    configs, evaluate = [find_config(each) for each in configs], [find_config(each) for each in evaluate]
     _check_distinct([str(seed) for seed in seeds], 'seed', 'Give each seed once.')
     _check_distinct([Path(path).stem for path in configs], 'config', 'Work dirs and tables go by it: rename one file.')
     names = [_evaluation_name(path) for path in evaluate]
@@ -195,8 +198,6 @@ def _read_evaluation(path: str | Path, changes: Changes) -> Config:
 
 
 def _read(path: str | Path, options: dict[str, Any]) -> Config:
-    if not Path(path).is_file():
-        raise ValueError(f'There is no config {path}; give the path of a config file, such as configs/looc/....py.')
     try:
         config = Config.fromfile(path)
         config.merge_from_dict(options)

@@ -1,9 +1,14 @@
+import argparse
 import runpy
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from looc_mm import cli
+from looc_mm.cli.arguments import add_arguments
+from looc_mm.cli.train import build_config
 
 TRAIN = Path(__file__).parents[2] / 'tools/train.py'
 
@@ -18,11 +23,13 @@ def train(toy_config, monkeypatch):
 
 
 @pytest.fixture
-def parsed(toy_config, monkeypatch):
+def parsed(toy_config):
     def parse(*options):
-        monkeypatch.setattr(sys, 'argv', ['train.py', str(toy_config), *map(str, options)])
-        tool = runpy.run_path(str(TRAIN))
-        return tool['build_config'](tool['parse_args']())
+        parser = argparse.ArgumentParser()
+        add_arguments(parser, cli.train)
+        arguments = vars(parser.parse_args([str(toy_config), *map(str, options)]))
+        del arguments['plugin'], arguments['launcher']
+        return build_config(**arguments)
 
     return parse
 

@@ -1,6 +1,5 @@
 """tools/check_dataset.py on whole and on damaged data."""
 
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from looc_mm.cli import main
 from looc_mm.datasets import cub, flowers102, imagenet_c, in100, inat2019
 from looc_mm.datasets.objectnet import FOLDERS
 from tests.datasets.test_inat2019 import TRAIN, write
@@ -19,20 +19,15 @@ TOOL = Path(__file__).parents[2] / 'tools/check_dataset.py'
 
 
 @pytest.fixture
-def check(monkeypatch, capsys):
-    """Call the tool; returns its exit code and all that it printed."""
-    spec = importlib.util.spec_from_file_location('check_dataset', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+def check(capsys):
+    """Call the command; returns its exit code and all that it printed."""
 
     def run(*arguments: str | Path) -> tuple[int, str]:
-        monkeypatch.setattr(sys, 'argv', ['check_dataset.py', *map(str, arguments)])
         capsys.readouterr()
-        code = tool.main()
+        code = main(['check-dataset', *map(str, arguments)])
         printed = capsys.readouterr()
         return code, printed.out + printed.err
 
-    run.tool = tool
     return run
 
 
@@ -88,7 +83,7 @@ def test_many_broken_images_are_counted(check, labelled):
 
 def test_the_sample_is_seeded_and_of_the_size_asked_for(check, labelled, monkeypatch):
     seen: list[str] = []
-    monkeypatch.setattr(check.tool, 'broken', lambda path: seen.append(path))
+    monkeypatch.setattr(sys.modules['looc_mm.cli.check_dataset'], 'broken', lambda path: seen.append(path))
 
     def sample(seed: int) -> set[str]:
         seen.clear()

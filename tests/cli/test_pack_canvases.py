@@ -1,6 +1,5 @@
 """tools/pack_canvases.py and train.py --canvases as users start them."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -14,9 +13,10 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
+from looc_mm.cli import main
 from looc_mm.datasets import CanvasShards
 from looc_mm.datasets.pack import pack_canvases, verify_canvases
-from tests.tools.test_pretraining import ROOT, SMALL, train
+from tests.cli.test_pretraining import ROOT, SMALL, train
 
 TOOL = ROOT / 'tools/pack_canvases.py'
 ONE_THREAD = {**os.environ, 'OMP_NUM_THREADS': '1'}
@@ -27,18 +27,14 @@ def command(*arguments: str | Path | int) -> list[str]:
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    """Call the tool in this process; returns all that it printed, or the error that it ended with."""
-    spec = importlib.util.spec_from_file_location('pack_canvases', TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+def run(capsys):
+    """Call the command in this process; returns all that it printed, or the error that it ended with."""
 
     def call(*arguments: str | Path | int, fails: bool = False) -> str:
-        monkeypatch.setattr(sys, 'argv', command(*arguments)[1:])
         capsys.readouterr()
         with DefaultScope.overwrite_default_scope('looc_mm'):
             try:
-                code, error = tool.main(), ''
+                code, error = main(['pack-canvases', *map(str, arguments)]), ''
             except (Exception, SystemExit) as raised:
                 code, error = 1, str(raised)
         assert (code != 0) == fails, error

@@ -1,0 +1,123 @@
+"""The command ``looc``: one file for each of its commands, each a function that Python can call too.
+
+    from looc_mm.cli import train
+
+    train('looc_r18_imagenette', amp=True)
+
+Only what a command needs is imported, when it runs: ``looc --help`` takes a tenth of a second, PyTorch takes several.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from looc_mm.version import __version__
+
+from .arguments import UsageError, add_arguments, description, summary
+from .check_dataset import check_dataset
+from .corrupt import corrupt
+from .demo import demo
+from .export import export
+from .extract import extract
+from .list import list_names
+from .pack_canvases import pack_canvases
+from .show_views import show_views
+from .stylize import stylize
+from .suite import suite
+from .test import test
+from .train import train
+
+__all__ = [
+    'COMMANDS',
+    'UsageError',
+    'check_dataset',
+    'corrupt',
+    'demo',
+    'export',
+    'extract',
+    'list_names',
+    'main',
+    'pack_canvases',
+    'run_tool',
+    'show_views',
+    'stylize',
+    'suite',
+    'test',
+    'train',
+]
+
+Command = Callable[..., Any]
+COMMANDS: dict[str, Command] = {
+    'train': train,
+    'test': test,
+    'suite': suite,
+    'extract': extract,
+    'export': export,
+    'show-views': show_views,
+    'corrupt': corrupt,
+    'stylize': stylize,
+    'pack-canvases': pack_canvases,
+    'check-dataset': check_dataset,
+    'demo': demo,
+    'list': list_names,
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run ``looc COMMAND ...``.
+
+    Args:
+        words: The command line without the program; by default that of this process.
+
+    Returns:
+        The exit status. A command that returns an int returns its own; 2 after a ValueError or FileNotFoundError that
+        looc_mm raised, whose message is printed. Every other error keeps its traceback.
+    """
+    parser = argparse.ArgumentParser(
+        prog='looc', description='LooC, leave-one-out contrastive learning: "looc COMMAND --help" describes a command.'
+    )
+    parser.add_argument('--version', action='version', version=__version__)
+    commands = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    parsers = {}
+    for name, function in COMMANDS.items():
+        parsers[name] = commands.add_parser(name, help=summary(function), **_about(function))
+        add_arguments(parsers[name], function)
+    arguments = vars(parser.parse_args(words))
+    name = arguments.pop('command')
+    try:
+        return _run(COMMANDS[name], arguments, parsers[name])
+    except (ValueError, FileNotFoundError) as error:
+        if not _is_ours(error):
+            raise
+        print(f'looc {name}: {error}', file=sys.stderr)
+        return 2
+
+
+def run_tool(function: Command) -> None:
+    """Run a command as a file of ``tools/``: with the same arguments, and every error keeps its traceback."""
+    parser = argparse.ArgumentParser(**_about(function))
+    add_arguments(parser, function)
+    if status := _run(function, vars(parser.parse_args()), parser):
+        sys.exit(status)
+
+
+def _run(function: Command, arguments: dict[str, Any], parser: argparse.ArgumentParser) -> int:
+    try:
+        result = function(**arguments)
+    except UsageError as error:
+        parser.error(str(error))
+    return result if isinstance(result, int) else 0
+
+
+def _about(function: Command) -> dict[str, Any]:
+    return {'description': description(function), 'formatter_class': argparse.RawDescriptionHelpFormatter}
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether the error was raised by a line of this package."""
+    traceback = error.__traceback__
+    assert traceback is not None
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback.tb_frame.f_globals.get('__name__', '').partition('.')[0] == 'looc_mm'

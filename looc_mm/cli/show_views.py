@@ -1,0 +1,79 @@
+"""Draw the views q, k_0 and k_i that a config makes of pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from looc_mm.configs import find_config
+
+from .arguments import Options, Plugins
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+def show_views(
+    config: str | Path,
+    images: Sequence[str] = (),
+    *,
+    out: str | Path = 'views.png',
+    rows: int = 4,
+    seed: int = 0,
+    plugin: Plugins = (),
+    cfg_options: Options = None,
+) -> None:
+    """Draw the views that a config makes.
+
+    For example::
+
+        looc show-views looc_r50_in100 photo.jpg --out views.png
+        looc show-views looc_factors  # the config's own training data
+
+    Args:
+        config: path or name of a pretraining config
+        images: pictures; left out: the first of the config's training data
+        out: picture to write
+        rows: how many of the training data
+        seed: of the view table
+        plugin: import this file, which registers augmentations; may be given more than once
+        cfg_options: override config entries
+
+    Raises:
+        ValueError: The config makes no views, or a picture cannot be decoded.
+        FileNotFoundError: A picture or a plug-in does not exist.
+    """
+    from matplotlib.figure import Figure
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    from looc_mm.plugins import load_files
+    from looc_mm.registry import TRANSFORMS
+    from looc_mm.visualization import draw_views
+
+    load_files(plugin)
+    cfg = Config.fromfile(find_config(config))
+    cfg.merge_from_dict(cfg_options or {})
+    init_default_scope(cfg.get('default_scope', 'looc_mm'))
+    if 'pipeline' not in (cfg.get('model') or {}).get('data_preprocessor', {}):
+        raise ValueError(f'{config} has no model.data_preprocessor.pipeline, which makes the views.')
+    pipeline = TRANSFORMS.build(cfg.model.data_preprocessor.pipeline)
+    samples = load(cfg, images, rows)
+    figure = Figure(figsize=(1.6 * (1 + len(pipeline.views)), 1.7 * len(samples) + 0.5), layout='constrained')
+    draw_views(figure, pipeline, samples, seed)
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=150)
+    print(f'{len(samples)} rows of {", ".join(pipeline.views)}: {out}')
+
+
+def load(cfg: 'Config', paths: Sequence[str], rows: int) -> list[dict[str, Any]]:
+    """What the workers hand on: canvases with the originals' sizes."""
+    from looc_mm.registry import DATASETS, TRANSFORMS
+
+    if not paths:
+        dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        return [dataset[row] for row in range(min(rows, len(dataset)))]
+    steps = [TRANSFORMS.build(step) for step in cfg.train_dataloader.dataset.pipeline]
+    samples: list[dict[str, Any]] = [{'img_path': str(path)} for path in paths]
+    for step in steps:
+        samples = [step(sample) for sample in samples]
+    return samples

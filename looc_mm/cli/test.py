@@ -1,0 +1,137 @@
+"""Evaluate a pretrained model on frozen features: ``looc test CONFIG CHECKPOINT``."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from looc_mm.configs import find_config, is_config
+
+from .arguments import Launcher, Options, Plugins
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+    from looc_mm.checkpoint import Checkpoint
+
+
+def test(
+    config: str | Path,
+    checkpoint: str | Path,
+    *,
+    work_dir: str | Path | None = None,
+    spaces: Sequence[str] = (),
+    protocols: Sequence[str] = (),
+    seed: int = 0,
+    cache: str = 'work_dirs/features',
+    amp: bool = False,
+    trust_checkpoint: bool = False,
+    plugin: Plugins = (),
+    cfg_options: Options = None,
+    launcher: Launcher = 'none',
+) -> dict[str, float]:
+    """Evaluate a pretrained model on frozen features.
+
+    For example::
+
+        looc test linear_eval/imagenette work_dirs/looc/epoch_200.pth
+        looc test linear_eval/imagenette looc_r18_imagenette  # random weights, a baseline
+        looc test linear_eval/imagenette work_dirs/looc/epoch_200.pth --protocols knn few_shot  # or all
+
+    Args:
+        config: path or name of an evaluation config; a model in it takes precedence over the checkpoint's
+        checkpoint: checkpoint, or a pretraining config for its model with random weights
+        work_dir: where results.json goes; default: work_dirs/<folder or protocols>/<config>/<run>_<checkpoint>
+        spaces: probe the embeddings of these spaces, or of "all", and not V
+        protocols: run these instead of those of the config: linear, knn, few_shot, ... or "all" that suit the model
+        seed: random seed
+        cache: folder of extracted features, found again by weights, data and transform; "none" for none
+        amp: extract features in mixed precision
+        trust_checkpoint: allow the checkpoint to run code on loading
+        plugin: import this file, which registers augmentations; may be given more than once
+        cfg_options: override config entries, e.g. test_dataloader.batch_size=64
+        launcher: how the processes were started
+
+    Returns:
+        The value of each metric, by its name.
+
+    Raises:
+        ValueError: The config, the checkpoint or an option does not fit.
+        FileNotFoundError: The checkpoint or a plug-in does not exist.
+    """
+    from mmengine.dist import is_main_process
+    from mmengine.model import is_model_wrapper
+    from mmengine.runner import Runner
+
+    from looc_mm.checkpoint import load_weights, read_checkpoint
+    from looc_mm.engine.launch import setup_launch
+    from looc_mm.plugins import load_files
+
+    load_files(plugin)
+    path = find_config(config)
+    source = find_config(checkpoint) if is_config(checkpoint) else Path(checkpoint)
+    trained = None if is_config(checkpoint) else read_checkpoint(str(checkpoint), trust_checkpoint)
+    settings = dict(seed=seed, amp=amp, cache=None if cache == 'none' else cache)
+    cfg = build_config(path, source, trained, spaces, protocols, settings)
+    cfg.work_dir = str(work_dir or cfg.work_dir)
+    cfg.randomness = dict(seed=seed)
+    cfg.merge_from_dict(cfg_options or {})
+    setup_launch(cfg, launcher)
+    runner = Runner.from_cfg(cfg)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if trained is not None:
+        load_weights(model, trained)
+    else:
+        model.init_weights()
+        if is_main_process():
+            print(f'RANDOM WEIGHTS: the model of {checkpoint}, not trained, as a baseline.')
+    return runner.test()
+
+
+def build_config(
+    path: Path,
+    source: Path,
+    checkpoint: 'Checkpoint | None',
+    spaces: Sequence[str],
+    protocols: Sequence[str],
+    settings: Mapping[str, Any],
+) -> 'Config':
+    """The evaluation config with the model, and with what the arguments of :func:`test` choose.
+
+    Args:
+        path: The evaluation config.
+        source: The checkpoint, or a pretraining config.
+        checkpoint: As it was read; None for random weights.
+        spaces: As of :func:`test`.
+        protocols: As of :func:`test`.
+        settings: Entries of ``test_cfg``.
+
+    Raises:
+        ValueError: There is no model, or a protocol is unknown.
+    """
+    from mmengine.config import Config
+
+    from looc_mm.evaluation.run import choose_protocols
+
+    cfg = Config.fromfile(path)
+    if 'model' not in cfg:
+        if checkpoint is not None:
+            cfg.model = checkpoint.model_config
+        elif 'model' in (pretraining := Config.fromfile(source)):
+            cfg.model = pretraining.model
+        else:
+            raise ValueError(f'{source} has no `model`: give a checkpoint or a pretraining config.')
+    if checkpoint is not None:
+        cfg.test_cfg.update(
+            checkpoint=checkpoint.path, experiment=checkpoint.experiment, states=dict(checkpoint.states)
+        )
+    path, source = path.resolve(), source.resolve()
+    run = '_'.join([source.parent.name if checkpoint else 'random', source.stem, *spaces])
+    if not cfg.get('work_dir'):
+        cfg.work_dir = str(Path('work_dirs', '_'.join(protocols or [path.parent.name]), path.stem, run))
+    cfg.test_cfg.update(settings)
+    if protocols:
+        cfg.test_cfg.protocols = choose_protocols(protocols, cfg.test_cfg.get('protocols', []))
+        cfg.test_cfg.skip_unsuitable = list(protocols) == ['all']
+    if spaces:
+        cfg.test_cfg.representation = list(spaces)
+    return cfg

@@ -1,0 +1,113 @@
+"""Train a model: ``looc train CONFIG``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from looc_mm.configs import find_config
+
+from .arguments import Launcher, Options, Plugins
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+    from torch import nn
+
+
+def train(
+    config: str | Path,
+    *,
+    work_dir: str | Path | None = None,
+    resume: Annotated[str | None, {'nargs': '?', 'const': 'auto', 'metavar': 'CHECKPOINT'}] = None,
+    amp: bool = False,
+    auto_scale_lr: bool = False,
+    seed: int | None = None,
+    canvases: Annotated[str | None, {'metavar': 'DIR'}] = None,
+    plugin: Plugins = (),
+    cfg_options: Options = None,
+    launcher: Launcher = 'none',
+) -> 'nn.Module':
+    """Train a model.
+
+    For example::
+
+        looc train looc_r18_imagenette --amp
+        looc train configs/looc/looc_r50_folder.py --cfg-options train_dataloader.dataset.data_root=pictures
+
+    Args:
+        config: path or name of a pretraining config; "looc list configs" prints the names
+        work_dir: where logs and checkpoints go; default: work_dirs/<config name>
+        resume: go on from this checkpoint, or without a value ("auto") from the last one in the work dir
+        amp: mixed precision (bfloat16), on GPU or CPU
+        auto_scale_lr: scale the learning rate with the batch size over all processes
+        seed: random seed; default: the config's
+        canvases: read the images from here, where pack-canvases wrote them, and not from the config's dataset
+        plugin: import this file, which registers augmentations; may be given more than once
+        cfg_options: override config entries, e.g. optim_wrapper.optimizer.lr=0.1 or a list: key="[a,b]"
+        launcher: how the processes were started
+
+    Returns:
+        The trained model.
+
+    Raises:
+        ValueError: The config or an option does not fit.
+        FileNotFoundError: The checkpoint or a plug-in does not exist.
+    """
+    import torch
+    from mmengine.runner import Runner
+
+    from looc_mm.engine.launch import check_batches, setup_launch, shorten_schedule, spare_threads
+    from looc_mm.plugins import load_files
+
+    load_files(plugin)
+    cfg = build_config(config, work_dir, resume, amp, auto_scale_lr, seed, canvases, cfg_options)
+    shortened = shorten_schedule(cfg)
+    setup_launch(cfg, launcher)
+    spare_threads()
+    runner = Runner.from_cfg(cfg)
+    if shortened:
+        runner.logger.warning(shortened)
+    check_batches(runner)
+    model = runner.train()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    return model
+
+
+def build_config(
+    config: str | Path,
+    work_dir: str | Path | None,
+    resume: str | None,
+    amp: bool,
+    auto_scale_lr: bool,
+    seed: int | None,
+    canvases: str | None,
+    cfg_options: Mapping[str, Any] | None,
+) -> 'Config':
+    """The config as the arguments of :func:`train` change it."""
+    from mmengine.config import Config
+
+    from looc_mm.datasets.shards import read_canvases
+
+    path = find_config(config)
+    cfg = Config.fromfile(path)
+    cfg.work_dir = str(work_dir or cfg.get('work_dir') or Path('work_dirs', path.stem))
+    if resume:
+        cfg.resume = True
+        cfg.load_from = None if resume == 'auto' else resume
+    if amp:
+        cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+    if auto_scale_lr:
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+            raise ValueError(
+                f'--auto-scale-lr needs the batch size that the learning rate is for: add auto_scale_lr = '
+                f'dict(base_batch_size=256) to {config}'
+            )
+        cfg.auto_scale_lr.enable = True
+    if seed is not None:
+        cfg.merge_from_dict({'randomness.seed': seed})
+    cfg.merge_from_dict(dict(cfg_options or {}))
+    if auto_scale_lr:  # MMEngine scales by the batch of one pass; a step of the optimizer has several
+        cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)
+    if canvases:
+        read_canvases(cfg.train_dataloader, canvases)
+    return cfg
