@@ -1,14 +1,31 @@
 """Packaging of looc_mm; the version bounds are the ones the tests run on."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 here = Path(__file__).parent
 version = re.search(r"__version__ = '([^']+)'", (here / 'looc_mm/version.py').read_text()).group(1)
 
 EXPORT = ['onnx>=1.19,<2', 'onnxscript>=0.5,<1', 'onnxruntime>=1.22,<2', 'safetensors>=0.5,<1']
+
+
+class BuildWithConfigs(build_py):
+    """Adds the folders that are not Python packages, at the place where MMEngine looks for a package's configs."""
+
+    def run(self):
+        """Copy modules, and ``configs`` and ``tools`` to ``looc_mm/.mim``; an editable install has the originals."""
+        super().run()
+        if self.editable_mode:
+            return
+        mim = Path(self.build_lib, 'looc_mm/.mim')
+        shutil.rmtree(mim, ignore_errors=True)  # of an earlier build
+        for name in ('configs', 'tools'):
+            shutil.copytree(here / name, mim / name, ignore=shutil.ignore_patterns('__pycache__'))
+
 
 setup(
     name='looc_mm',
@@ -45,6 +62,8 @@ setup(
         'Topic :: Scientific/Engineering :: Image Recognition',
     ],
     packages=find_packages(include=['looc_mm', 'looc_mm.*']),
+    cmdclass={'build_py': BuildWithConfigs},
+    entry_points={'console_scripts': ['looc = looc_mm.cli:main']},
     package_data={'looc_mm.datasets': ['*.txt']},
     python_requires='>=3.10,<3.14',
     install_requires=[
@@ -59,6 +78,7 @@ setup(
         'tqdm>=4.66',
     ],
     extras_require={
+        'completion': ['argcomplete>=3.5,<4'],
         'export': EXPORT,
         'parquet': ['pyarrow>=18'],
         'kornia': ['kornia>=0.9,<0.10; python_version >= "3.11"'],
@@ -73,6 +93,7 @@ setup(
             'timm>=1.0.31,<1.1',
             *EXPORT,
             'pyarrow>=18',
+            'argcomplete>=3.5,<4',
             # of albumentations, which make installs without its own dependencies: they hold a second OpenCV
             'pydantic>=2.9',
             'PyYAML',

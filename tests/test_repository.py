@@ -23,6 +23,7 @@ def metadata(monkeypatch) -> dict:
     found: dict = {}
     fake = SimpleNamespace(setup=lambda **arguments: found.update(arguments), find_packages=lambda **_: [])
     monkeypatch.setitem(sys.modules, 'setuptools', fake)
+    monkeypatch.setitem(sys.modules, 'setuptools.command.build_py', SimpleNamespace(build_py=object))
     runpy.run_path(str(ROOT / 'setup.py'))
     return found
 

@@ -8,6 +8,8 @@ Only what a command needs is imported, when it runs: ``looc --help`` takes a ten
 """
 
 import argparse
+import dis
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -83,6 +85,10 @@ def main(words: Sequence[str] | None = None) -> int:
     for name, function in COMMANDS.items():
         parsers[name] = commands.add_parser(name, help=summary(function), **_about(function))
         add_arguments(parsers[name], function)
+    if '_ARGCOMPLETE' in os.environ:  # the shell asks for completions: pip install 'looc_mm[completion]'
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
     arguments = vars(parser.parse_args(words))
     name = arguments.pop('command')
     try:
@@ -115,9 +121,11 @@ def _about(function: Command) -> dict[str, Any]:
 
 
 def _is_ours(error: BaseException) -> bool:
-    """Whether the error was raised by a line of this package."""
+    """Whether the error comes from a ``raise`` of this package; one of a function in C that it called is a defect."""
     traceback = error.__traceback__
     assert traceback is not None
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
-    return traceback.tb_frame.f_globals.get('__name__', '').partition('.')[0] == 'looc_mm'
+    frame = traceback.tb_frame
+    raised = dis.opname[frame.f_code.co_code[traceback.tb_lasti]] == 'RAISE_VARARGS'
+    return raised and frame.f_globals.get('__name__', '').partition('.')[0] == 'looc_mm'
