@@ -11,6 +11,7 @@ from mmengine.registry import Registry, build_from_cfg
 from mmpretrain import registry as mmpretrain
 
 PLUGINS = 'looc_mm.plugins'  # imports what installed packages register
+ANY_AUGMENTATION = {'name': str, 'owns_space': bool}  # arguments of every augmentation, and their types
 
 
 def _build_augmentation(cfg: dict, registry: Registry, **kwargs: Any) -> Any:
@@ -30,15 +31,11 @@ def _build_augmentation(cfg: dict, registry: Registry, **kwargs: Any) -> Any:
             f'{kind} is no registered augmentation. Known: {sorted(registry.module_dict)}. Import the file that '
             f'registers it: custom_imports in the config, --plugin FILE.py, or an entry point of its package.'
         )
-    arguments = dict(cfg)
-    own = {
-        key: arguments.pop(key)
-        for key in ('name', 'owns_space')
-        if key in cfg and key not in signature(known).parameters
-    }
-    for key, allowed, example in (('name', str, "a text, such as 'weak_color'"), ('owns_space', bool, 'True or False')):
-        if key in own and not isinstance(own[key], allowed):
-            raise ValueError(f'{kind} got {key}={own[key]!r}; allowed is {example}.')
+    takes, arguments = signature(known).parameters, dict(cfg)
+    own = {key: arguments.pop(key) for key in ANY_AUGMENTATION if key in cfg and key not in takes}
+    for key, value in own.items():
+        if not isinstance(value, ANY_AUGMENTATION[key]):
+            raise ValueError(f'{kind} got {key}={value!r}; it has to be of type {ANY_AUGMENTATION[key].__name__}.')
     augmentation = build_from_cfg(arguments, registry, **kwargs)
     for key, value in own.items():
         setattr(augmentation, key, value)

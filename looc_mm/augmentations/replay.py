@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, size_per_image
+from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, own_identity, size_per_image
 from .columns import Columns, Refusal
 from .replay_check import SIZES, Subject, describe, find, global_states, same
 
@@ -196,7 +196,8 @@ class ReplayedAugmentation(AtomicAugmentation):
 
     def __repr__(self) -> str:
         """Name the transform as its library does, and the coin."""
-        return f'{type(self).__name__}({self.transform}, p={self.prob}, name={self.name!r})'
+        own = ''.join(f', {key}={value!r}' for key, value in own_identity(self).items())
+        return f'{type(self).__name__}({self.transform}, p={self.prob}{own})'
 
     # What is found out when it is made
 
