@@ -3,6 +3,7 @@
 With ``default_scope = 'looc_mm'`` a config finds our types first, then MMPreTrain's, then MMEngine's.
 """
 
+import re
 from collections.abc import Iterator
 from inspect import signature
 from typing import Any
@@ -87,3 +88,8 @@ def ancestors(registry: Registry) -> Iterator[Registry]:
     while registry.parent is not None:
         registry = registry.parent
         yield registry
+
+
+def snake_case(name: str) -> str:
+    """The name of a class in lower case, words joined by underscores: 'RGBShift' as 'rgb_shift'."""
+    return re.sub(r'(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])', '_', name).lower()

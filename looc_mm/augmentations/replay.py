@@ -8,7 +8,6 @@ import difflib
 import importlib
 import inspect
 import random
-import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from looc_mm.registry import snake_case
 
 from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, own_identity, size_per_image
 from .columns import Columns, Refusal
@@ -305,5 +306,4 @@ class PerImageAugmentation(ReplayedAugmentation):
 
 def space_name(transform: str) -> str:
     """'RandomRGBShift' as 'rgb_shift'."""
-    words = re.sub(r'(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])', '_', transform.removeprefix('Random'))
-    return words.lower()
+    return snake_case(transform.removeprefix('Random'))
