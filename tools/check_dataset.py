@@ -17,64 +17,23 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 from tqdm import tqdm
 
-from looc_mm.corruptions import GROUPS, SEVERITIES
-from looc_mm.datasets import cub, flowers102, imagenet_c, in100, inat2019
+from looc_mm.datasets import Part
+from looc_mm.datasets.whole import differences, known_datasets, parts_of
+from looc_mm.plugins import PLUGIN_HELP, load_files
 from looc_mm.registry import DATASETS
 
-Case = tuple[str, dict, int | None, int | None]  # split, config, published images and classes
-
-NAMES = ('in100', 'inat2019', 'cub', 'flowers102', 'objectnet', 'imagenet-c', 'folder')
-FOLDERS = ('train', 'val')  # of labelled pictures of one's own
 SHOWN = 10  # broken images to name
-
-
-def is_labelled(root: Path) -> bool:
-    return all((root / part).is_dir() for part in FOLDERS)
-
-
-def splits(kind: str, counts: dict[str, int], classes: int, **config: float) -> list[Case]:
-    return [(split, dict(type=kind, split=split, **config), count, classes) for split, count in counts.items()]
-
-
-def cases(name: str, root: Path) -> list[Case]:
-    """The parts of a dataset, each with what was published of it."""
-    if name == 'in100':
-        return splits('IN100', in100.COUNTS, 100)
-    if name == 'inat2019':
-        return splits('INat2019', inat2019.COUNTS, inat2019.CLASSES, reallocate=0)
-    if name == 'cub':
-        return splits('CUB', cub.COUNTS, 200)
-    if name == 'flowers102':
-        return splits('Flowers102', {each: flowers102.COUNTS[each] for each in ('train', 'val', 'test')}, 102)
-    if name == 'objectnet':
-        return [('test', dict(type='ObjectNet13'), None, 13)]
-    if name == 'imagenet-c':
-        return [
-            (f'{each} {severity}', dict(type='ImageNetC', corruption=each, severity=severity), imagenet_c.COUNT, 100)
-            for group in GROUPS.values()
-            for each in group
-            for severity in SEVERITIES
-        ]
-    if is_labelled(root):
-        return [(each, dict(type='ImageFolder', data_prefix=each, with_label=True), None, None) for each in FOLDERS]
-    return [('all', dict(type='ImageFolder'), None, None)]
-
-
-def mismatch(root: Path) -> Iterator[str]:
-    """What is wrong with the classes of a labelled folder: their labels are places in the sorted list."""
-    train, val = ({each.name for each in os.scandir(root / part) if each.is_dir()} for part in FOLDERS)
-    if train != val:
-        yield (
-            f'train and val differ in classes, so that labels do not mean the same: only in train are '
-            f'{sorted(train - val)[:5]}, only in val {sorted(val - train)[:5]}'
-        )
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Check that a dataset is whole; exits 1 with what is wrong. docs/datasets.md has the layouts.'
     )
-    parser.add_argument('name', choices=NAMES, help='folder: pictures of your own, in train/ and val/ if labelled')
+    parser.add_argument(
+        'name',
+        help=f'{", ".join(known_datasets())}, or a class of a plug-in; folder: your own pictures, in train/ and val/ '
+        f'if labelled',
+    )
     parser.add_argument('root', type=Path, help='where it is')
     parser.add_argument('--sample', type=int, default=100, help='images to decode of each part (default: %(default)s)')
     parser.add_argument('--all', action='store_true', help='decode every image')
@@ -82,6 +41,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--workers', type=int, default=min(8, os.cpu_count() or 1), help='decoding threads (default: %(default)s)'
     )
+    parser.add_argument('--plugin', action='append', default=[], metavar='FILE.py', help=PLUGIN_HELP)
     return parser.parse_args()
 
 
@@ -97,11 +57,10 @@ def broken(path: str) -> str | None:
     return None
 
 
-def check(case: Case, args: argparse.Namespace) -> Iterator[str]:
+def check(split: str, config: dict, part: Part, args: argparse.Namespace) -> Iterator[str]:
     """Print a part's numbers; yields what is wrong with it."""
-    split, config, images, classes = case
     try:
-        dataset = DATASETS.build({**config, 'data_root': str(args.root)})
+        dataset = DATASETS.build(config)
     except (OSError, ValueError) as error:
         print(f'{split:>22}  cannot be read')
         yield f'{split}: {error}'
@@ -109,7 +68,7 @@ def check(case: Case, args: argparse.Namespace) -> Iterator[str]:
     samples = [dataset.get_data_info(row) for row in range(len(dataset))]
     paths = [sample['img_path'] for sample in samples]
     labels = {sample['gt_label'] for sample in samples if 'gt_label' in sample}
-    numbers = [('images', len(paths), images), ('classes', len(labels), classes)]
+    numbers = [('images', len(paths), part.images), ('classes', len(labels), part.classes)]
     shown = (f'{found:>8,} {what}' + (f' of {known:,}' if known else '') for what, found, known in numbers)
     print(f'{split:>22}', *shown)
     for what, found, known in numbers:
@@ -129,11 +88,12 @@ def check(case: Case, args: argparse.Namespace) -> Iterator[str]:
 
 def main() -> int:
     args = parse_args()
+    load_files(args.plugin)
     init_default_scope('looc_mm')
     cv2.setNumThreads(0)  # the images are the parallel part
-    problems = [problem for case in cases(args.name, args.root) for problem in check(case, args)]
-    if args.name == 'folder' and is_labelled(args.root):
-        problems += mismatch(args.root)
+    parts = parts_of(args.name, args.root).items()
+    problems = [problem for split, (config, part) in parts for problem in check(split, config, part, args)]
+    problems += differences(args.name, args.root)
     for problem in problems:
         print(f'Wrong: {problem}', file=sys.stderr)
     if not problems:
