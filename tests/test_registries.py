@@ -67,6 +67,7 @@ ARGUMENTS: dict[str, dict[str, Any] | Callable[[Path], dict[str, Any]]] = {
     'HeadPerSpaceNeck': dict(in_channels=8, hid_channels=8, spaces=['invariant', 'color']),
     'QueuePerHeadNeck': dict(in_channels=8, hid_channels=8, queue_len=8, spaces=['invariant', 'color']),
     'LeaveOneOutPipeline': dict(augmentations=[dict(type='RandomResizedCrop', size=32), dict(type='ColorJitter')]),
+    'ResizeShortEdge': dict(scale=64),
     'LoadStylized': dict(source='/nowhere', stylized='/nowhere-stylized'),
     'CUB': dict(data_root='nowhere', lazy_init=True),
     'CanvasShards': shards,
