@@ -107,7 +107,7 @@ def test_the_page_has_a_file_of_each_kind_and_none_is_long():
 
 def test_augmentation(train):
     logged = train('configs/mine/looc_gamma.py', 'gamma_jitter.py')
-    assert {'loss_rotation', 'loss_gamma', 'top1_gamma', 'pos_gamma', 'neg_gamma'} <= set(logged)
+    assert {'loss_rotation', 'loss_gamma', 'top1_gamma', 'pos_gamma', 'P_gamma'} <= set(logged)
     jitter = AUGMENTATIONS.build(dict(type='GammaJitter'))
     check_augmentation(jitter)
     images = torch.tensor([0.0, 0.25, 1.0]).expand(1, 3, 1, 3)
