@@ -103,7 +103,7 @@ class LeaveOneOutPipeline(BaseTransform):
             if bad:
                 raise ValueError(
                     f'LeaveOneOutPipeline: {why} named {sorted(bad)} among {names}. A space is found by its name: '
-                    f'remove one or give its class another `name`.'
+                    f'remove one, or give it another name in its config, name=...'
                 )
         if leave_one_out is None:
             return
@@ -115,7 +115,7 @@ class LeaveOneOutPipeline(BaseTransform):
         if orphans:
             raise ValueError(
                 f'leave_one_out asks for the spaces {orphans}, which no augmentation of the list owns. Allowed: '
-                f'{owners}. The list holds {names}; add the augmentation, or set `owns_space = True` on its class.'
+                f'{owners}. The list holds {names}; add the augmentation, or set owns_space=True in its config.'
             )
 
     def sample(self, batch_size: int, generator: torch.Generator | None, image_size: ImageSize) -> ViewTable:

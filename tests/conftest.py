@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # before torch: two threads on a busy small machine are slower
 
+import sys
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 from sklearn.datasets import load_sample_images
 
 from looc_mm.augmentations import base
+from looc_mm.registry import REGISTRIES
 
 
 @pytest.fixture(scope='session')
@@ -49,3 +51,16 @@ def fused_on_cpu(monkeypatch):
     monkeypatch.setattr(base, '_compiled', {})
     monkeypatch.setattr(base, '_failures', [])
     return switch
+
+
+@pytest.fixture
+def restored_registries():
+    """What a test registers or loads as a plug-in is gone behind it."""
+    for registry in REGISTRIES.values():
+        registry.import_from_location()
+    before = {key: dict(registry.module_dict) for key, registry in REGISTRIES.items()}
+    yield
+    for key, registry in REGISTRIES.items():
+        for name in set(registry.module_dict) - set(before[key]):
+            sys.modules.pop(registry.module_dict.pop(name).__module__, None)
+        registry.module_dict.update(before[key])

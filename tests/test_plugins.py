@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from looc_mm import plugins
-from looc_mm.registry import AUGMENTATIONS
+from looc_mm.registry import AUGMENTATIONS, HOOKS, MODELS, PROTOCOLS, REGISTRIES
 from looc_mm.testing import check_augmentation
 from tests.cli.test_pretraining import FACTORS, run
 
@@ -40,11 +40,23 @@ def config(tmp_path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def leave_nothing_registered(monkeypatch):
-    AUGMENTATIONS.import_from_location()
-    monkeypatch.setattr(AUGMENTATIONS, '_module_dict', dict(AUGMENTATIONS.module_dict))
-    yield
-    sys.modules.pop('my_augmentations', None)
+def leave_nothing_registered(restored_registries):
+    """Each test loads files of the same name."""
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """Write a plug-in that registers an empty class."""
+
+    def write(registry: str, kind: str, force: bool = False) -> Path:
+        path = tmp_path / f'plugin_for_{registry.lower()}.py'
+        path.write_text(
+            f'from looc_mm.registry import {registry}\n\n\n'
+            f'@{registry}.register_module(force={force})\nclass {kind}:\n    """Empty."""\n'
+        )
+        return path
+
+    return write
 
 
 def test_the_readmes_example_keeps_the_contract(solarize):
@@ -57,11 +69,66 @@ def test_no_such_file(tmp_path):
         plugins.load_files([tmp_path / 'nowhere.py'])
 
 
+@pytest.mark.parametrize('registry', REGISTRIES)
+def test_a_file_may_register_in_any_registry(registry, plugin):
+    plugins.load_files([plugin(registry, 'OfAPlugIn')])
+    assert REGISTRIES[registry].get('OfAPlugIn').__module__ == f'plugin_for_{registry.lower()}'
+
+
 def test_a_file_that_registers_nothing(tmp_path):
     path = tmp_path / 'my_augmentations.py'
-    path.write_text('import looc_mm.augmentations')
-    with pytest.raises(ValueError, match=r'my_augmentations.py registers no augmentation: write @AUGMENTATIONS'):
+    path.write_text('import looc_mm.augmentations, looc_mm.evaluation')
+    message = (
+        r'my_augmentations.py registers nothing: write @REGISTRY.* one of AUGMENTATIONS, PROTOCOLS, MODELS, .*HOOKS'
+    )
+    with pytest.raises(ValueError, match=message):
         plugins.load_files([path])
+    sys.modules.pop('my_augmentations')
+
+
+@pytest.mark.parametrize('force', [False, True])
+@pytest.mark.parametrize(
+    'registry, name, owner',
+    [
+        ('AUGMENTATIONS', 'ColorJitter', 'looc_mm.augmentations.color'),
+        ('PROTOCOLS', 'KNNProbe', 'looc_mm.evaluation.protocols.knn'),
+        ('MODELS', 'MultiHeadMoCo', 'looc_mm.models.multi_head_moco'),
+        ('MODELS', 'ResNet', 'mmpretrain.models.backbones.resnet'),
+        ('DATASETS', 'CIFAR10', 'mmpretrain.datasets.cifar'),
+        ('HOOKS', 'LoggerHook', 'mmengine.hooks.logger_hook'),
+    ],
+)
+def test_a_name_of_somebody_else_is_refused(registry, name, owner, force, plugin):
+    before = REGISTRIES[registry].get(name)
+    path = plugin(registry, name, force)
+    message = rf'{path.name} cannot be used: {name} is already registered in .* at {owner}. Rename the class'
+    with pytest.raises(ValueError, match=message):
+        plugins.load_files([path])
+    assert REGISTRIES[registry].get(name) is before and before.__module__ == owner
+    assert path.stem not in sys.modules
+
+
+def test_two_files_of_one_name_for_a_class(plugin, tmp_path):
+    first = plugin('MODELS', 'Mine')
+    second = tmp_path / 'second.py'
+    second.write_text(first.read_text())
+    with pytest.raises(
+        ValueError, match='second.py cannot be used: Mine is already registered in model at plugin_for_mo'
+    ):
+        plugins.load_files([first, second])
+    assert MODELS.get('Mine').__module__ == 'plugin_for_models'
+
+
+def test_a_file_that_fails_can_be_repaired_and_loaded(plugin):
+    path = plugin('PROTOCOLS', 'Mine')
+    text = path.read_text()
+    path.write_text(text + 'raise KeyError("my own error")\n')
+    with pytest.raises(KeyError, match='my own error'):
+        plugins.load_files([path])
+    assert PROTOCOLS.get('KNNProbe') and 'Mine' not in PROTOCOLS.module_dict
+    path.write_text(text)
+    plugins.load_files([path])
+    assert 'Mine' in PROTOCOLS.module_dict
 
 
 def test_a_file_named_like_a_module(tmp_path):
@@ -71,12 +138,35 @@ def test_a_file_named_like_a_module(tmp_path):
         plugins.load_files([path])
 
 
+@pytest.mark.parametrize('group', ['looc_mm.plugins', 'looc_mm.augmentations'])
+def test_a_package_is_found_by_its_entry_point(group, plugin, monkeypatch):
+    path = plugin('HOOKS', 'OfAPackage')
+    monkeypatch.syspath_prepend(path.parent)
+    entry = EntryPoint('mine', path.stem, group)
+    monkeypatch.setattr(plugins, 'entry_points', lambda group: [entry] if group == entry.group else [])
+    plugins.load_entry_points()
+    assert HOOKS.get('OfAPackage').__module__ == path.stem
+
+
 def test_a_broken_package_is_named_and_left_out(monkeypatch):
-    broken = EntryPoint('mine', 'no_such_package', plugins.GROUP)
-    monkeypatch.setattr(plugins, 'entry_points', lambda group: [broken])
+    broken = EntryPoint('mine', 'no_such_package', 'looc_mm.plugins')
+    monkeypatch.setattr(plugins, 'entry_points', lambda group: [broken] if group == broken.group else [])
     with pytest.warns(UserWarning, match='plug-in mine is left out.* importing no_such_package gave ModuleNotFound'):
         plugins.load_entry_points()
     assert AUGMENTATIONS.build(dict(type='HorizontalFlip')).name == 'flip'
+
+
+def test_a_package_with_a_name_of_somebody_else_is_left_out(plugin, monkeypatch):
+    path = plugin('MODELS', 'ResNet')
+    monkeypatch.syspath_prepend(path.parent)
+    entry = EntryPoint('mine', path.stem, 'looc_mm.plugins')
+    monkeypatch.setattr(plugins, 'entry_points', lambda group: [entry] if group == entry.group else [])
+    with pytest.warns(
+        UserWarning, match='left out.* NameTakenError: ResNet is already registered in MODELS at mmpretrain'
+    ):
+        plugins.load_entry_points()
+    assert MODELS.get('ResNet').__module__ == 'mmpretrain.models.backbones.resnet'
+    sys.modules.pop(path.stem)
 
 
 def test_an_unknown_type_is_told_what_is_known():

@@ -232,7 +232,7 @@ class Twin(GeometricAugmentation):
         ([], None, 'no augmentations'),
         ([*ALL, Twin()], None, r"more than one augmentation is named \['color'\]"),
         (ALL, ['texture'], r"\['texture'\].*Allowed: \['rotation', 'color'\]"),
-        (ALL, ['crop'], r"\['crop'\].*owns_space = True"),
+        (ALL, ['crop'], r"\['crop'\].*owns_space=True"),
         (ALL, 'color', r"write a list, \['color'\]"),
         (ALL, ['color', 'color'], 'twice'),
         ([type('Odd', (Twin,), {'name': 'invariant'})()], None, 'reserved'),

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from looc_mm.registry import ANY_AUGMENTATION
+
 Params = dict[str, Tensor]
 #: (height, width) in pixels: one pair for the whole batch, or an int tensor (B, 2) with a pair per image.
 ImageSize = Sequence[int] | Tensor
@@ -113,7 +115,9 @@ class AtomicAugmentation(ABC):
 
     Attributes:
         name: The name of the augmentation and, if it owns one, of its embedding space.
-        owns_space: Whether the augmentation gets an embedding space of its own. Crop, flip and blur don't.
+        owns_space: Whether the augmentation gets an embedding space of its own. Crop, flip and blur don't. A config can
+            set this and ``name`` for one instance, whatever arguments the class has: the registry does it, so a list
+            can hold two instances of a class.
         in_channels: Channels of the images that :meth:`apply` takes: 3, or more for the first one of a pipeline's list
             if the canvas brings candidates to choose from, three channels each.
     """
@@ -181,9 +185,15 @@ class AtomicAugmentation(ABC):
         return image_size
 
     def __repr__(self) -> str:
-        """Name the type and its settings."""
-        settings = ', '.join(f'{key}={value}' for key, value in vars(self).items())
-        return f'{type(self).__name__}({settings})'
+        """Show the type and its settings; ``name`` and ``owns_space`` where they are not the class's."""
+        settings = {key: value for key, value in vars(self).items() if key not in ANY_AUGMENTATION} | own_identity(self)
+        return f'{type(self).__name__}({", ".join(f"{key}={value!r}" for key, value in settings.items())})'
+
+
+def own_identity(augmentation: AtomicAugmentation) -> dict[str, Any]:
+    """``name`` and ``owns_space`` of an instance, where they differ from those of its class."""
+    kind, own = type(augmentation), vars(augmentation)
+    return {key: own[key] for key in ANY_AUGMENTATION if key in own and own[key] != getattr(kind, key, None)}
 
 
 class GeometricAugmentation(AtomicAugmentation):

@@ -8,7 +8,6 @@ import difflib
 import importlib
 import inspect
 import random
-import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, size_per_image
+from looc_mm.registry import snake_case
+
+from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, own_identity, size_per_image
 from .columns import Columns, Refusal
 from .replay_check import SIZES, Subject, describe, find, global_states, same
 
@@ -196,7 +197,8 @@ class ReplayedAugmentation(AtomicAugmentation):
 
     def __repr__(self) -> str:
         """Name the transform as its library does, and the coin."""
-        return f'{type(self).__name__}({self.transform}, p={self.prob}, name={self.name!r})'
+        own = ''.join(f', {key}={value!r}' for key, value in own_identity(self).items())
+        return f'{type(self).__name__}({self.transform}, p={self.prob}{own})'
 
     # What is found out when it is made
 
@@ -304,5 +306,4 @@ class PerImageAugmentation(ReplayedAugmentation):
 
 def space_name(transform: str) -> str:
     """'RandomRGBShift' as 'rgb_shift'."""
-    words = re.sub(r'(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])', '_', transform.removeprefix('Random'))
-    return words.lower()
+    return snake_case(transform.removeprefix('Random'))

@@ -36,7 +36,7 @@ def export(
             only for LooC++: the space whose last stage the backbone gets
         size: side of the input in pixels; default: the training's
         trust_checkpoint: allow the checkpoint to run code on loading
-        plugin: import this file, which registers augmentations; may be given more than once
+        plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
 
     Returns:
         What the file is: architecture, representations, widths, size and normalisation of the input.

@@ -41,7 +41,7 @@ def extract(
         device: default: a GPU if there is one, else cpu
         amp: mixed precision
         trust_checkpoint: allow the checkpoint to run code on loading
-        plugin: import this file, which registers augmentations; may be given more than once
+        plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
 
     Raises:
         ValueError: The file has another ending, a space is unknown, or an image cannot be decoded.

@@ -24,7 +24,7 @@ def list_names(
 
     Args:
         kind: what to print
-        plugin: import this file, which registers augmentations; may be given more than once
+        plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
 
     Returns:
         The rows: name, second column, line.

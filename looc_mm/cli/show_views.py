@@ -35,7 +35,7 @@ def show_views(
         out: picture to write
         rows: how many of the training data
         seed: of the view table
-        plugin: import this file, which registers augmentations; may be given more than once
+        plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
         cfg_options: override config entries
 
     Raises:

@@ -48,7 +48,7 @@ def suite(
         amp: train in mixed precision
         epochs: replaces the number in the configs; 0 evaluates random weights
         canvases: read the images from here, as of "looc train"
-        plugin: import this file, which registers augmentations; may be given more than once
+        plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
         cfg_options: entries of the pretraining configs
         evaluate_options: entries of the evaluation configs
         table: run nothing, print the table of all records

@@ -47,7 +47,7 @@ def test(
         cache: folder of extracted features, found again by weights, data and transform; "none" for none
         amp: extract features in mixed precision
         trust_checkpoint: allow the checkpoint to run code on loading
-        plugin: import this file, which registers augmentations; may be given more than once
+        plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
         cfg_options: override config entries, e.g. test_dataloader.batch_size=64
         launcher: how the processes were started
 

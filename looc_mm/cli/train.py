@@ -41,7 +41,7 @@ def train(
         auto_scale_lr: scale the learning rate with the batch size over all processes
         seed: random seed; default: the config's
         canvases: read the images from here, where pack-canvases wrote them, and not from the config's dataset
-        plugin: import this file, which registers augmentations; may be given more than once
+        plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
         cfg_options: override config entries, e.g. optim_wrapper.optimizer.lr=0.1 or a list: key="[a,b]"
         launcher: how the processes were started
 

@@ -1,3 +1,4 @@
+from .checks import Part
 from .cub import CUB
 from .factors import Factors
 from .flowers102 import Flowers102
@@ -25,6 +26,7 @@ __all__ = [
     'LoadStylized',
     'ObjectNet13',
     'PackCanvas',
+    'Part',
     'ResizeShortEdge',
     'ShardSampler',
 ]

@@ -1,13 +1,29 @@
-"""Whether an unpacked archive is whole: errors that say what is missing, what was expected and what to do."""
+"""Published numbers, and errors that say what of an unpacked archive is missing, what was expected and what to do."""
 
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mmengine.logging import print_log
 
 from looc_mm.registry import TRANSFORMS
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was published of a part of a dataset: an entry of its class's ``published``.
+
+    Attributes:
+        images: Their number; None if it was not published.
+        classes: Their number; None if it was not published.
+        arguments: Arguments of the class that choose the part; None for ``split``, the part's name.
+    """
+
+    images: int | None
+    classes: int | None
+    arguments: dict[str, Any] | None = None
 
 
 def check_split(dataset: str, split: str, splits: Iterable[str]) -> None:
@@ -88,9 +104,9 @@ def require_images(dataset: str, paths: Sequence[str], archive: str) -> None:
         )
 
 
-def warn_of_count(dataset: str, found: int, published: int, root: str, what: str = 'images') -> None:
+def warn_of_count(dataset: str, found: int, published: int | None, root: str, what: str = 'images') -> None:
     """Warn where there are not as many images, or classes, as published."""
-    if found != published:
+    if published is not None and found != published:
         print_log(
             f'{dataset} has {published} {what}, but {found} were found in {root!r}: figures will not compare with '
             'published ones',

@@ -2,15 +2,14 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mmpretrain.datasets import CUB as MMPreTrainCUB
 
 from looc_mm.registry import DATASETS
 
-from .checks import build_pipeline, check_split, require_files, require_images, warn_of_count
+from .checks import Part, build_pipeline, check_split, require_files, require_images, warn_of_count
 
-COUNTS = {'train': 5_994, 'test': 5_794}
 ARCHIVE = 'CUB_200_2011.tgz'
 FILES = ('images.txt', 'image_class_labels.txt', 'train_test_split.txt', 'images/')
 
@@ -30,10 +29,12 @@ class CUB(MMPreTrainCUB):
         ValueError: There is no such split, or the text files do not fit together.
     """
 
+    published: ClassVar[dict[str, Part]] = {'train': Part(5_994, 200), 'test': Part(5_794, 200)}
+
     def __init__(
         self, data_root: str, split: str = 'train', pipeline: Sequence[dict | Callable] = (), **kwargs: Any
     ) -> None:
-        check_split('CUB', split, COUNTS)
+        check_split('CUB', split, self.published)
         super().__init__(os.path.expanduser(data_root), split=split, pipeline=build_pipeline(pipeline), **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -46,5 +47,5 @@ class CUB(MMPreTrainCUB):
                 f'The text files in {self.data_root!r} do not fit together ({error}); unpack {ARCHIVE} again'
             ) from error
         require_images('CUB', [sample['img_path'] for sample in samples], ARCHIVE)
-        warn_of_count(f'CUB {self.split}', len(samples), COUNTS[self.split], self.data_root)
+        warn_of_count(f'CUB {self.split}', len(samples), self.published[self.split].images, self.data_root)
         return samples

@@ -5,7 +5,7 @@ It needs no files, and every factor is a label, so that one can see which of the
 
 import colorsys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -64,6 +64,8 @@ class Factors(BaseDataset):
     """
 
     METAINFO = {'shape': tuple(SHAPES), 'color': tuple(COLORS), 'texture': TEXTURES}
+
+    published: ClassVar[Any] = 'it has no files, and as many pictures as a config asks for'
 
     def __init__(
         self,

@@ -2,16 +2,15 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mmpretrain.datasets import Flowers102 as MMPreTrainFlowers102
 from torchvision.datasets import Flowers102 as TorchvisionFlowers102
 
 from looc_mm.registry import DATASETS
 
-from .checks import build_pipeline, check_split, require_files, require_images, warn_of_count
+from .checks import Part, build_pipeline, check_split, require_files, require_images, warn_of_count
 
-COUNTS = {'train': 1_020, 'val': 1_020, 'trainval': 2_040, 'test': 6_149}
 ARCHIVE = '102flowers.tgz'
 FILES = ('imagelabels.mat', 'setid.mat', 'jpg/')
 
@@ -32,11 +31,17 @@ class Flowers102(MMPreTrainFlowers102):
     """
 
     METAINFO = {'classes': tuple(TorchvisionFlowers102.classes)}
+    published: ClassVar[dict[str, Part]] = {
+        'train': Part(1_020, 102),
+        'val': Part(1_020, 102),
+        'trainval': Part(2_040, 102),
+        'test': Part(6_149, 102),
+    }
 
     def __init__(
         self, data_root: str, split: str = 'train', pipeline: Sequence[dict | Callable] = (), **kwargs: Any
     ) -> None:
-        check_split('Flowers102', split, COUNTS)
+        check_split('Flowers102', split, self.published)
         super().__init__(os.path.expanduser(data_root), split=split, pipeline=build_pipeline(pipeline), **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -51,5 +56,6 @@ class Flowers102(MMPreTrainFlowers102):
                 f'({type(error).__name__}: {error}); download both again'
             ) from error
         require_images('Flowers102', [sample['img_path'] for sample in samples], ARCHIVE)
-        warn_of_count(f'Flowers102 {self.split}', len(samples), COUNTS[self.split], self.data_root)
+        published = self.published[self.split].images
+        warn_of_count(f'Flowers102 {self.split}', len(samples), published, self.data_root)
         return samples

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mmengine.logging import print_log
 from mmpretrain.datasets import CustomDataset
@@ -31,6 +31,9 @@ class ImageFolder(CustomDataset):
         FileNotFoundError: The folder is not there, or has no images.
         ValueError: ``with_label`` without sub-folders, or with another number of them than of ``classes``.
     """
+
+    alias = 'folder'
+    published: ClassVar[Any] = 'the pictures are your own'
 
     def __init__(
         self,

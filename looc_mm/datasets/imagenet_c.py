@@ -1,15 +1,22 @@
 """Corrupted test sets, <corruption>/<severity>/<class>/: ImageNet-C (Hendrycks & Dietterich, 2019) and its like."""
 
 import os
-from typing import Any
+from typing import Any, ClassVar
 
 from looc_mm.registry import DATASETS
 
-from .checks import require_folders, warn_of_count
+from .checks import Part, require_folders, warn_of_count
 from .folder import ImageFolder
 from .in100 import WNIDS
 
-COUNT = 5_000  # of IN-100's validation images, under every corruption and severity
+SEVERITIES = (1, 2, 3, 4, 5)
+#: The corruptions of each published archive.
+ARCHIVES = {
+    'noise': ('gaussian_noise', 'shot_noise', 'impulse_noise'),
+    'blur': ('defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur'),
+    'weather': ('snow', 'frost', 'fog', 'brightness'),
+    'digital': ('contrast', 'elastic_transform', 'pixelate', 'jpeg_compression'),
+}
 
 
 @DATASETS.register_module()
@@ -27,8 +34,10 @@ class CorruptedFolder(ImageFolder):
         ValueError: The severity is out of range.
     """
 
+    published: ClassVar[Any] = 'the corrupted pictures are your own'
+
     def __init__(self, data_root: str, corruption: str, severity: int, **kwargs: Any) -> None:
-        if severity not in (1, 2, 3, 4, 5):
+        if severity not in SEVERITIES:
             raise ValueError(f'{type(self).__name__} got severity={severity!r}; severities are 1 (mild) to 5 (severe)')
         self.corruption = corruption
         self.severity = severity
@@ -60,6 +69,12 @@ class ImageNetC(CorruptedFolder):
     """
 
     METAINFO = {'classes': WNIDS}
+    alias = 'imagenet-c'
+    published: ClassVar[dict[str, Part]] = {
+        f'{corruption} {severity}': Part(5_000, len(WNIDS), dict(corruption=corruption, severity=severity))
+        for corruption in sum(ARCHIVES.values(), ())
+        for severity in SEVERITIES
+    }
 
     def class_folders(self) -> list[str]:
         """The hundred wnids, sorted."""
@@ -69,5 +84,8 @@ class ImageNetC(CorruptedFolder):
     def load_data_list(self) -> list[dict]:
         """List the samples, and warn if they are not as many as published."""
         samples = super().load_data_list()
-        warn_of_count(f'ImageNet-C {self.corruption} {self.severity} of IN-100', len(samples), COUNT, self.img_prefix)
+        part = f'{self.corruption} {self.severity}'
+        if part in self.published:
+            published = self.published[part].images
+            warn_of_count(f'ImageNet-C {part} of IN-100', len(samples), published, self.img_prefix)
         return samples

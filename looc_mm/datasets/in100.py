@@ -1,19 +1,15 @@
 """IN-100: one hundred of ImageNet's classes, read from an ImageNet folder."""
 
-import logging
-import os
 from pathlib import Path
-from typing import Any
-
-from mmengine.logging import print_log
+from typing import Any, ClassVar
 
 from looc_mm.registry import DATASETS
 
+from .checks import Part, check_split, require_folders, warn_of_count
 from .folder import ImageFolder
 
 #: The list published with CMC (Tian et al., 2019), which is unsorted; labels are indices into the sorted wnids.
 WNIDS = tuple(sorted((Path(__file__).parent / 'imagenet100.txt').read_text().split()))
-COUNTS = {'train': 126_689, 'val': 5_000}
 
 
 @DATASETS.register_module()
@@ -31,30 +27,20 @@ class IN100(ImageFolder):
     """
 
     METAINFO = {'classes': WNIDS}
+    published: ClassVar[dict[str, Part]] = {'train': Part(126_689, 100), 'val': Part(5_000, 100)}
 
     def __init__(self, data_root: str, split: str = 'train', **kwargs: Any) -> None:
-        if split not in COUNTS:
-            raise ValueError(f"IN100 got split={split!r}; it has the splits 'train' and 'val'")
+        check_split('IN100', split, self.published)
         self.split = split
         super().__init__(data_root, data_prefix=split, with_label=True, **kwargs)
 
     def class_folders(self) -> list[str]:
         """The hundred wnids, sorted."""
-        missing = [wnid for wnid in WNIDS if not os.path.isdir(os.path.join(self.img_prefix, wnid))]
-        if missing:
-            raise FileNotFoundError(
-                self._message(f'{len(missing)} of the 100 class folders are missing, first {" ".join(missing[:3])}')
-            )
+        require_folders(self.img_prefix, WNIDS, self._message)
         return list(WNIDS)
 
     def load_data_list(self) -> list[dict]:
         """List the samples, and warn if they are not as many as published."""
         samples = super().load_data_list()
-        if len(samples) != COUNTS[self.split]:
-            print_log(
-                f'IN100 {self.split} has {COUNTS[self.split]} images, but {len(samples)} were found in '
-                f'{self.img_prefix!r}: figures will not compare with published ones',
-                logger='current',
-                level=logging.WARNING,
-            )
+        warn_of_count(f'IN100 {self.split}', len(samples), self.published[self.split].images, self.img_prefix)
         return samples

@@ -3,17 +3,15 @@
 import json
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from mmpretrain.datasets import BaseDataset
 
 from looc_mm.registry import DATASETS
 
-from .checks import build_pipeline, check_split, require_files, require_images, warn_of_count
+from .checks import Part, build_pipeline, check_split, require_files, require_images, warn_of_count
 from .reallocate import reallocated
 
-COUNTS = {'train': 265_213, 'val': 3_030}
-CLASSES = 1_010
 ARCHIVE = 'train_val2019.tar.gz'
 FILES = ('train2019.json', 'val2019.json', 'train_val2019/')
 
@@ -43,6 +41,11 @@ class INat2019(BaseDataset):
             or the split file is of another share, seed or training set.
     """
 
+    published: ClassVar[dict[str, Part]] = {
+        'train': Part(265_213, 1_010, dict(split='train', reallocate=0)),
+        'val': Part(3_030, 1_010, dict(split='val', reallocate=0)),
+    }
+
     def __init__(
         self,
         data_root: str,
@@ -53,7 +56,7 @@ class INat2019(BaseDataset):
         pipeline: Sequence[dict | Callable] = (),
         **kwargs: Any,
     ) -> None:
-        check_split('INat2019', split, COUNTS)
+        check_split('INat2019', split, self.published)
         if not 0 <= reallocate < 1:
             raise ValueError(f'INat2019 got reallocate={reallocate}; it is a share, from 0 (none) to below 1')
         root = os.path.expanduser(data_root)
@@ -78,8 +81,9 @@ class INat2019(BaseDataset):
             )
         self._metainfo['classes'] = tuple(categories.values())
         for split, labels in (('train', train), ('val', val)):
-            warn_of_count(f'iNaturalist 2019 {split}', len(labels), COUNTS[split], self.data_root)
-        warn_of_count('iNaturalist 2019', len(categories), CLASSES, self.data_root, 'classes')
+            warn_of_count(f'iNaturalist 2019 {split}', len(labels), self.published[split].images, self.data_root)
+        classes = self.published[self.split].classes
+        warn_of_count('iNaturalist 2019', len(categories), classes, self.data_root, 'classes')
 
         if self.reallocate:
             for name in reallocated(train, self.reallocate, self.seed, self.split_file):

@@ -1,12 +1,12 @@
 """ObjectNet's 13 classes that IN-100 has too, for classifiers of IN-100 (appendix B)."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from mmcv.transforms import BaseTransform
 
 from looc_mm.registry import DATASETS, TRANSFORMS
 
-from .checks import require_folders
+from .checks import Part, require_folders
 from .folder import ImageFolder
 from .in100 import WNIDS
 
@@ -44,6 +44,8 @@ class ObjectNet13(ImageFolder):
     """
 
     METAINFO = {'classes': WNIDS}
+    alias = 'objectnet'
+    published: ClassVar[dict[str, Part]] = {'test': Part(None, len(FOLDERS), {})}
 
     def __init__(self, data_root: str, **kwargs: Any) -> None:
         super().__init__(data_root, data_prefix='images', with_label=True, extensions=('.png',), **kwargs)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import cv2
 import numpy as np
@@ -147,6 +147,8 @@ class CanvasShards(BaseDataset):
         FileNotFoundError: There are no canvases in the folder, or shards are missing or cut short.
         ValueError: They are smaller than ``size``.
     """
+
+    published: ClassVar[Any] = 'the canvases are your own; tools/pack_canvases.py --verify checks them'
 
     def __init__(
         self,

@@ -28,8 +28,9 @@ class CASSLE(MultiHeadMoCo):
     difference of the mean colours, a function of the image.
 
     Args:
+        neck: As of :class:`MultiHeadMoCo`; ``in_channels`` is the width of V.
         condition_channels: Width of the condition (the paper's: 64 or 128).
-        **kwargs: The other arguments of :class:`MultiHeadMoCo`; ``neck.in_channels`` is the width of V.
+        **kwargs: The other arguments of :class:`MultiHeadMoCo`.
 
     Raises:
         ValueError: As :class:`MultiHeadMoCo`; if the views are made in the dataset pipeline.

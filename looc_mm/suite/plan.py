@@ -25,7 +25,7 @@ class Changes:
         amp: Whether to train in mixed precision.
         epochs: Epochs of training; None for the config's number, 0 to evaluate random weights.
         canvases: Folder of canvases to train on, see ``looc pack-canvases``.
-        plugins: Files that register augmentations.
+        plugins: Files that register classes.
         options: Entries of the pretraining configs, key to value.
         evaluate_options: Entries of the evaluation configs, key to value.
     """
@@ -226,5 +226,5 @@ def _relative(path: str | Path, root: Path) -> str:
 
 def _content(plugin: str) -> str:
     if not Path(plugin).is_file():
-        raise ValueError(f'There is no plug-in {plugin}; give the path of a Python file that registers augmentations.')
+        raise ValueError(f'There is no plug-in {plugin}; give the path of a Python file that registers classes.')
     return Path(plugin).read_text()

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,8 @@ import pytest
 from scipy.io import savemat
 
 from looc_mm.cli import main
-from looc_mm.datasets import cub, flowers102, imagenet_c, in100, inat2019
+from looc_mm.datasets import CUB, IN100, Flowers102, ImageNetC, INat2019
+from looc_mm.datasets.in100 import WNIDS
 from looc_mm.datasets.objectnet import FOLDERS
 from tests.datasets.test_inat2019 import TRAIN, write
 
@@ -42,6 +44,17 @@ def labelled(tmp_path) -> Path:
                 picture = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
                 cv2.imwrite(str(tmp_path / part / name / f'{row}.jpg'), picture)
     return tmp_path
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """Call it with a class, a number of classes, and numbers of images by part: as if these had been published."""
+
+    def change(kind: type, classes: int, **images: int) -> None:
+        parts = {name: replace(kind.published[name], images=count, classes=classes) for name, count in images.items()}
+        monkeypatch.setattr(kind, 'published', parts)
+
+    return change
 
 
 def picture(path: Path) -> None:
@@ -100,14 +113,13 @@ def test_classes_must_agree_between_train_and_val(check, labelled):
     assert code == 1 and "only in train are ['dog'], only in val ['wolf']" in printed
 
 
-def test_whole_and_incomplete_inat2019(check, tmp_path, monkeypatch):
+def test_whole_and_incomplete_inat2019(check, tmp_path, published):
     write(tmp_path, 'train', TRAIN)
     write(tmp_path, 'val', dict.fromkeys(TRAIN, 3))
     code, printed = check('inat2019', tmp_path)
     assert code == 1 and 'train: 49 images, published are 265,213' in printed
     assert 'val: 3 classes, published are 1,010' in printed
-    monkeypatch.setattr(inat2019, 'COUNTS', {'train': 49, 'val': 9})
-    monkeypatch.setattr(inat2019, 'CLASSES', 3)
+    published(INat2019, 3, train=49, val=9)
     code, printed = check('inat2019', tmp_path)
     assert code == 0 and '49 images of 49        3 classes of 3' in printed
     assert not list(tmp_path.glob('looc_split*')), 'it only looks'
@@ -116,8 +128,8 @@ def test_whole_and_incomplete_inat2019(check, tmp_path, monkeypatch):
     assert code == 1 and 'train  cannot be read' in printed and 'lacks val2019.json' in printed
 
 
-def test_cub(check, tmp_path, monkeypatch):
-    monkeypatch.setattr(cub, 'COUNTS', {'train': 200, 'test': 200})
+def test_cub(check, tmp_path, published):
+    published(CUB, 200, train=200, test=200)
     columns: dict[str, list] = {'images': [], 'image_class_labels': [], 'train_test_split': []}
     for row in range(400):
         columns['images'].append(f'{row % 200 + 1:03}.Bird/{row}.jpg')
@@ -133,8 +145,8 @@ def test_cub(check, tmp_path, monkeypatch):
     assert code == 1 and 'test: CUB: 1 of 200 listed images are missing' in printed
 
 
-def test_flowers102(check, tmp_path, monkeypatch):
-    monkeypatch.setattr(flowers102, 'COUNTS', {'train': 102, 'val': 102, 'trainval': 204, 'test': 102})
+def test_flowers102(check, tmp_path, published):
+    published(Flowers102, 102, train=102, val=102, trainval=204, test=102)
     for number in range(1, 307):
         picture(tmp_path / f'jpg/image_{number:05}.jpg')
     savemat(tmp_path / 'imagelabels.mat', {'labels': np.tile(np.arange(1, 103), 3)[None]})
@@ -144,10 +156,10 @@ def test_flowers102(check, tmp_path, monkeypatch):
     assert code == 0 and printed.count('102 images of 102      102 classes of 102') == 3
 
 
-def test_in100_objectnet_and_imagenet_c(check, tmp_path, monkeypatch):
-    monkeypatch.setattr(in100, 'COUNTS', {'train': 100, 'val': 100})
-    monkeypatch.setattr(imagenet_c, 'COUNT', 100)
-    for wnid in in100.WNIDS:
+def test_in100_objectnet_and_imagenet_c(check, tmp_path, published):
+    published(IN100, 100, train=100, val=100)
+    published(ImageNetC, 100, **dict.fromkeys(ImageNetC.published, 100))
+    for wnid in WNIDS:
         for folder in ('in100/train', 'in100/val', 'c/fog/2', 'c/snow/1'):
             picture(tmp_path / folder / wnid / '1.JPEG')
     for name in FOLDERS:

@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from looc_mm.datasets import CUB, checks, cub
+from looc_mm.datasets import CUB, Part, checks
 from looc_mm.registry import DATASETS
 
 IMAGES = [  # path, class, 1 if training: as the archive's three text files have them
@@ -50,7 +50,7 @@ def test_splits_and_labels_are_those_of_the_text_files(root):
 def test_counts_are_checked(root, warnings, monkeypatch):
     CUB(str(root))
     assert len(warnings) == 1 and '5994 images, but 2 were found' in warnings[0]
-    monkeypatch.setitem(cub.COUNTS, 'train', 2)
+    monkeypatch.setitem(CUB.published, 'train', Part(2, 200))
     CUB(str(root))
     assert len(warnings) == 1
 

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from scipy.io import savemat
 
-from looc_mm.datasets import Flowers102, checks, flowers102
+from looc_mm.datasets import Flowers102, Part, checks
 from looc_mm.registry import DATASETS
 
 LABELS = [77, 1, 102, 1, 77, 102, 5]  # of image_00001.jpg, ...
@@ -50,10 +50,11 @@ def test_classes_are_named(root):
 
 
 def test_published_counts(root, warnings, monkeypatch):
-    assert flowers102.COUNTS['train'] + flowers102.COUNTS['val'] + flowers102.COUNTS['test'] == 8189
+    images = {split: part.images for split, part in Flowers102.published.items()}
+    assert images['trainval'] + images['test'] == images['train'] + images['val'] + images['test'] == 8189
     Flowers102(str(root), split='test')
     assert len(warnings) == 1 and '6149 images, but 3 were found' in warnings[0]
-    monkeypatch.setitem(flowers102.COUNTS, 'test', 3)
+    monkeypatch.setitem(Flowers102.published, 'test', Part(3, 102))
     Flowers102(str(root), split='test')
     assert len(warnings) == 1
 

@@ -7,7 +7,9 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from looc_mm.datasets import CorruptedFolder, ImageNetC, checks, imagenet_c
+from looc_mm.corruptions import GROUPS
+from looc_mm.datasets import CorruptedFolder, ImageNetC, Part, checks
+from looc_mm.datasets.imagenet_c import ARCHIVES
 from looc_mm.datasets.in100 import WNIDS
 from looc_mm.registry import DATASETS
 
@@ -49,7 +51,7 @@ def test_a_corruption_and_severity_is_a_folder_of_in100s_classes(whole):
 def test_counts_are_checked(whole, warnings, monkeypatch):
     ImageNetC(str(whole), 'fog', 5)
     assert len(warnings) == 1 and 'fog 5 of IN-100 has 5000 images, but 100 were found' in warnings[0]
-    monkeypatch.setattr(imagenet_c, 'COUNT', 100)
+    monkeypatch.setitem(ImageNetC.published, 'fog 5', Part(100, 100))
     ImageNetC(str(whole), 'fog', 5)
     assert len(warnings) == 1
 
@@ -95,3 +97,8 @@ def test_missing_corruptions_and_severities(whole):
     for severity in (0, 6, 2.5):
         with pytest.raises(ValueError, match=f'severity={severity}; severities are 1 .* to 5'):
             CorruptedFolder(str(whole), 'fog', severity)
+
+
+def test_the_published_archives_hold_the_corruptions_that_are_made_here():
+    assert {group: tuple(names) for group, names in GROUPS.items()} == ARCHIVES
+    assert len(ImageNetC.published) == 15 * 5

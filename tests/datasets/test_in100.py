@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from looc_mm.datasets import in100
+from looc_mm.datasets import Part, checks, in100
 from looc_mm.registry import DATASETS
 
 
@@ -21,7 +21,7 @@ def imagenet(tmp_path: Path) -> Path:
 @pytest.fixture
 def warnings(monkeypatch) -> list[str]:
     said: list[str] = []
-    monkeypatch.setattr(in100, 'print_log', lambda message, **_: said.append(message))
+    monkeypatch.setattr(checks, 'print_log', lambda message, **_: said.append(message))
     return said
 
 
@@ -52,7 +52,7 @@ def test_val_is_another_folder(imagenet, warnings):
 def test_counts_are_checked(imagenet, warnings, monkeypatch):
     in100.IN100(str(imagenet))
     assert len(warnings) == 1 and '126689 images, but 200 were found' in warnings[0]
-    monkeypatch.setitem(in100.COUNTS, 'train', 200)
+    monkeypatch.setitem(in100.IN100.published, 'train', Part(200, 100))
     in100.IN100(str(imagenet), indices=10)
     assert len(warnings) == 1
 
@@ -67,5 +67,5 @@ def test_missing_classes_are_counted_and_named(imagenet):
 def test_missing_folder_and_split():
     with pytest.raises(FileNotFoundError, match=r'nowhere/train.*--cfg-options'):
         in100.IN100('nowhere')
-    with pytest.raises(ValueError, match="split='test'"):
+    with pytest.raises(ValueError, match=r"split='test'; its splits are \['train', 'val'\]"):
         in100.IN100('nowhere', split='test')

@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from looc_mm.datasets import INat2019, checks, inat2019
+from looc_mm.datasets import INat2019, Part, checks, inat2019
 from looc_mm.datasets.reallocate import choose
 from looc_mm.registry import DATASETS
 
@@ -132,12 +132,11 @@ def test_a_split_that_cannot_be_written(root):
 
 
 def test_counts_are_checked(root, warnings, monkeypatch):
-    assert sum(inat2019.COUNTS.values()) == 268_243
+    assert sum(part.images for part in INat2019.published.values()) == 268_243
     INat2019(str(root))
     expected = ['265213 images, but 49', '3030 images, but 9', '1010 classes, but 3']
     assert all(text in said for text, said in zip(expected, warnings, strict=True))
-    monkeypatch.setattr(inat2019, 'COUNTS', {'train': 49, 'val': 9})
-    monkeypatch.setattr(inat2019, 'CLASSES', 3)
+    monkeypatch.setattr(INat2019, 'published', {'train': Part(49, 3), 'val': Part(9, 3)})
     INat2019(str(root))
     assert len(warnings) == 3
 

@@ -64,5 +64,5 @@ def test_what_cannot_be_built(changes, message):
 def test_a_plugin_that_registers_nothing(tmp_path):
     plugin = tmp_path / 'empty_plugin_of_a_suite.py'
     plugin.write_text('')
-    with pytest.raises(ValueError, match='A plug-in cannot be built: ValueError: .*registers no augmentation'):
+    with pytest.raises(ValueError, match='A plug-in cannot be built: ValueError: .*registers nothing'):
         check(runs('looc/looc', plugins=(str(plugin),)))

@@ -10,6 +10,7 @@ from torch import Tensor
 from looc_mm.evaluation.features import Features
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.models.representation import representation_names
+from looc_mm.registry import snake_case
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Protocol:
         seed: Of the protocol's random choices.
 
     Attributes:
-        name: Of the protocol in ``results.json`` and for ``--protocols``.
+        name: Of the protocol in ``results.json`` and for ``--protocols``; by default the class's in snake case.
         rotate_train: How training images are turned before they are embedded; see :func:`extract`.
         rotate_test: How test images are turned.
         in_all: Whether ``--protocols all`` runs it: it reads extracted features, and no other data.
@@ -61,6 +62,12 @@ class Protocol:
     rotate_train: str | None = None
     rotate_test: str | None = None
     in_all: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Name a class that does not name itself: an inherited name would be that of two protocols."""
+        super().__init_subclass__(**kwargs)
+        if 'name' not in vars(cls):
+            cls.name = snake_case(cls.__name__)
 
     def __init__(self, label: str | None = None, seed: int = 0) -> None:
         self.label = label

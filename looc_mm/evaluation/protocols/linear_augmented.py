@@ -42,6 +42,7 @@ class AugmentedLinearProbe(LinearProbe):
             of the loader, or more processes, draw others.
     """
 
+    name = 'linear'
     in_all = False
 
     def __init__(
