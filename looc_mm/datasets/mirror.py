@@ -8,6 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from looc_mm.files import atomic_write
+
 from .folder import ImageFolder
 from .transforms import decode
 
@@ -46,8 +48,8 @@ def claim(out: Path, name: str, settings: dict[str, Any]) -> None:
             f'The pictures in {out} were made with other settings, (then, now): {changed}. Give the same, or '
             'another folder, or delete this one.'
         )
-    out.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(settings, indent=1))
+    with atomic_write(note, single_writer=True) as part:
+        part.write_text(json.dumps(settings, indent=1))
 
 
 def read(path: Path) -> np.ndarray | str:
@@ -60,16 +62,6 @@ def read(path: Path) -> np.ndarray | str:
 
 
 def write(path: Path, image: np.ndarray, flags: tuple[int, ...] = ()) -> None:
-    """Write (H, W, 3) uint8 BGR in the format of the path's ending, as ``write_bytes`` does."""
-    write_bytes(path, cv2.imencode(path.suffix, image, flags)[1].tobytes())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, whose name appears when it is whole.
-
-    The part has one name, so that the next run writes over what a killed one left.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.part')
-    part.write_bytes(content)
-    os.replace(part, path)
+    """Write (H, W, 3) uint8 BGR in the format of the path's ending; the file's name appears when it is whole."""
+    with atomic_write(path, single_writer=True) as part:
+        part.write_bytes(cv2.imencode(path.suffix, image, flags)[1].tobytes())

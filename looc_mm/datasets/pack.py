@@ -15,9 +15,10 @@ import cv2
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from looc_mm.files import atomic_write
 from looc_mm.registry import DATASETS, TRANSFORMS
 
-from .mirror import claim, write_bytes
+from .mirror import claim
 from .shards import SETTINGS, index_of, read_index, read_settings, shard_path, split_pipeline
 from .transforms import one_thread
 
@@ -121,8 +122,10 @@ class _Work(Dataset):
         if isinstance(index, str):
             tar, broken = self._tar(range(len(self.order))[shard * self.per_shard : (shard + 1) * self.per_shard])
             index = {**index_of(tar), 'broken': broken}
-            write_bytes(path, tar)
-            write_bytes(path.with_suffix('.json'), json.dumps(index).encode())  # the last: it says that all is there
+            # The index is last: where it is, the tar is whole.
+            for file, content in ((path, tar), (path.with_suffix('.json'), json.dumps(index).encode())):
+                with atomic_write(file, single_writer=True) as part:
+                    part.write_bytes(content)
         return len(index['columns'].get('offset', ())), index['broken'], missing
 
     def _tar(self, places: range) -> tuple[bytes, dict[str, str]]:
