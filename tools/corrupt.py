@@ -57,13 +57,10 @@ def main() -> int:
     if 'frost' in names and args.frost is None:
         print('frost is procedural here, and not comparable with the published; --frost takes the published pictures.')
     report = corrupt_tree(args.source, args.out, chosen, sorted(set(args.severities)), settings, args.workers)
-    print(
+    return report.show(
         f'{report.made} pictures made, {report.finished} were finished before, {len(report.broken)} sources are '
         f'broken: {args.out}'
     )
-    for path, problem in report.broken.items():
-        print(f'Broken: {path}: {problem}', file=sys.stderr)
-    return 1 if report.broken else 0
 
 
 if __name__ == '__main__':

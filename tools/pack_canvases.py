@@ -14,7 +14,7 @@ import cv2
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 
-from looc_mm.datasets.mirror import check_apart
+from looc_mm.datasets.folder_job import check_apart
 from looc_mm.datasets.pack import pack_canvases, verify_canvases
 from looc_mm.datasets.shards import SETTINGS
 
@@ -73,13 +73,10 @@ def main() -> int:
 
     cv2.setNumThreads(1)  # the shards are the parallel part
     report = pack_canvases(dataset_config(args), args.out, args.size, args.quality, args.per_shard, args.workers)
-    print(
-        f'{report.made} shards made, {report.finished} were finished before, {report.images} pictures in all, '
-        f'{len(report.broken)} are broken: {args.out / SETTINGS}'
+    return report.show(
+        f'{report.made} shards made, {report.finished} were finished before, '
+        f'{report.steps - len(report.broken)} pictures in all, {len(report.broken)} are broken: {args.out / SETTINGS}'
     )
-    for path, problem in report.broken.items():
-        print(f'Broken: {path}: {problem}', file=sys.stderr)
-    return 1 if report.broken else 0
 
 
 if __name__ == '__main__':

@@ -59,14 +59,12 @@ def main() -> int:
     stylizer, settings = build(args)
     print(WARNING * args.random_weights, end='', file=sys.stderr)
     report = stylize_tree(stylizer, args.source, args.styles, args.out, settings, args.workers, args.batch_size)
-    print(
-        f'{report.stylized} pictures stylised in {args.styles_per_image} ways, {report.finished} were finished before, '
+    status = report.show(
+        f'{report.made} pictures stylised in {args.styles_per_image} ways, {report.finished} were finished before, '
         f'{len(report.broken)} are broken: {args.out}'
     )
-    for path, problem in report.broken.items():
-        print(f'Broken: {path}: {problem}', file=sys.stderr)
     print(WARNING * args.random_weights, end='', file=sys.stderr)
-    return 1 if report.broken else 0
+    return status
 
 
 if __name__ == '__main__':
