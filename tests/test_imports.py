@@ -27,7 +27,6 @@ ORDER = [
     'visualization',
     'evaluation',
     'export',
-    'paper_tables',
     'suite',
 ]
 

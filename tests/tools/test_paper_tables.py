@@ -18,11 +18,15 @@ def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture
 def folder(tmp_path):
-    for name, value in (('work_dirs/moco_r18_imagenette', 57.0), ('runs/mine', 55.0), ('runs/other', 1.0)):
+    for name, experiment, value in (
+        ('work_dirs/a', 'moco_r18_imagenette', 57.0),
+        ('runs/mine', None, 55.0),
+        ('runs/moco_factors', None, 1.0),
+    ):
         record = dict(
             protocol='linear', dataset='imagenette', representation='V', metric='top1', value=value, ci=None, seed=0
         )
-        record['checkpoint'] = f'{name}/epoch_24.pth'
+        record |= dict(checkpoint=f'{name}/epoch_24.pth', experiment=experiment)
         path = tmp_path / 'results' / name / 'results.json'
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps([record]))
@@ -38,7 +42,8 @@ def test_tables_are_printed_and_written(folder):
     assert '| MoCo | `moco` | – / 61.1 | 57.0 / 81.0 | – / 95.2 |' in done.stdout
     assert '| MoCo + Rotation | `moco_rotation` | – / 43.3 | 55.0 / 79.4 | – / 94.1 |' in done.stdout
     assert '(stand-in for IN-100) top-1: yes, 57.0 > 55.0' in done.stdout
-    assert 'Left out: runs/other/epoch_24.pth: no method of the tables (records: 1)' in done.stderr
+    left = 'runs/moco_factors/epoch_24.pth: no method of the tables (its record names no config)'
+    assert f'Left out: {left} (records: 1)' in done.stderr
     assert (folder / 'tables/paper_tables.md').read_text(encoding='utf-8') == done.stdout
     assert '<b>57.0</b> / <span>81.0</span>' in (folder / 'tables/paper_tables.html').read_text(encoding='utf-8')
     assert str(folder) not in done.stdout
