@@ -114,13 +114,10 @@ class AtomicAugmentation(ABC):
     Attributes:
         name: The name of the augmentation and, if it owns one, of its embedding space.
         owns_space: Whether the augmentation gets an embedding space of its own. Crop, flip and blur don't.
-        in_channels: Channels of the images that :meth:`apply` takes: 3, or more for the first one of a pipeline's list
-            if the canvas brings candidates to choose from, three channels each.
     """
 
     name: str
     owns_space: bool = True
-    in_channels: int = 3
 
     @abstractmethod
     def sample(self, batch_size: int, generator: torch.Generator | None, image_size: ImageSize) -> Params:

@@ -123,7 +123,7 @@ class FeatureSource:
 
     def image(self, split: str, index: int) -> np.ndarray:
         """One image of a split, (H, W, 3) uint8 RGB, upright."""
-        return self.dataset(split)[index]['inputs'][:3].permute(1, 2, 0).numpy()
+        return self.dataset(split)[index]['inputs'].permute(1, 2, 0).numpy()
 
     def forget(self) -> None:
         """Drop what was extracted: the model's weights have changed."""
