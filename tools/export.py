@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from looc_mm.export import export_onnx, export_state_dict, load_model
+from looc_mm.models.representation import SPACES_HELP
 from looc_mm.plugins import PLUGIN_HELP, load_files
 
 FORMATS = {'.pth': 'torchvision', '.safetensors': 'safetensors', '.onnx': 'onnx'}
@@ -28,8 +29,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--spaces',
         nargs='+',
-        help='onnx: "V" (the default), names of spaces, or "all" for V and every space, an output for each. Otherwise '
-        'only for LooC++: the space whose last stage the backbone gets',
+        help=f'onnx: an output for each of these: {SPACES_HELP}. Other formats, for LooC++ only: the space whose last '
+        'stage the backbone gets',
     )
     parser.add_argument('--size', type=int, help="side of the input in pixels; default: the training's")
     parser.add_argument('--trust-checkpoint', action='store_true', help='allow the checkpoint to run code on loading')

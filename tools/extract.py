@@ -1,7 +1,7 @@
 """Write the features of every image of a folder to a file.
 
 python tools/extract.py work_dirs/looc/epoch_200.pth pictures features.npz
-python tools/extract.py work_dirs/looc/epoch_200.pth pictures features.parquet --spaces all
+python tools/extract.py work_dirs/looc/epoch_200.pth pictures features.parquet --spaces V all
 """
 
 import argparse
@@ -12,10 +12,10 @@ from looc_mm.export import (
     default_device,
     list_images,
     load_model,
-    output_names,
     picture_source,
     write_features,
 )
+from looc_mm.models.representation import SPACES_HELP, resolve_spaces
 from looc_mm.plugins import PLUGIN_HELP, load_files
 
 
@@ -26,9 +26,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         'out', help='features.npz, or features.parquet (pip install pyarrow): `path`, and each representation'
     )
-    parser.add_argument(
-        '--spaces', nargs='+', help='"V" (the default), names of spaces, or "all" for V and every space, each by itself'
-    )
+    parser.add_argument('--spaces', nargs='+', help=f'an array or column for each of these: {SPACES_HELP}')
     parser.add_argument('--size', type=int, help="side of the view in pixels; default: the training's")
     parser.add_argument('--batch-size', type=int, default=64, help='default: %(default)s')
     parser.add_argument(
@@ -46,11 +44,11 @@ def main() -> None:
     check_table(args.out)
     load_files(args.plugin)
     model = load_model(args.checkpoint, args.trust_checkpoint)
-    names = output_names(model, args.spaces)
+    chosen = resolve_spaces(model, args.spaces)
     images = list_images(args.folder)
     source = picture_source(model, images, args.size, args.batch_size, args.device, args.workers, args.amp)
     found = source.feature_set('images').to('cpu')
-    parts = {name: found.select([name]).x for name in names}
+    parts = {name: found.select(names).x for name, names in chosen.items()}
     root = os.path.expanduser(args.folder)
     write_features(args.out, [os.path.relpath(path, root) for path in images], parts)
     widths = ', '.join(f'{name} ({values.shape[1]})' for name, values in parts.items())

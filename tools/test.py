@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from looc_mm.checkpoint import Checkpoint, load_weights, read_checkpoint
 from looc_mm.engine.launch import LAUNCHERS, setup_launch
 from looc_mm.evaluation.run import choose_protocols
+from looc_mm.models.representation import SPACES_HELP
 from looc_mm.plugins import PLUGIN_HELP, load_files
 
 
@@ -29,7 +30,7 @@ def parse_args() -> argparse.Namespace:
         '--work-dir',
         help='where results.json goes; default: work_dirs/<folder or protocols>/<config>/<run>_<checkpoint>',
     )
-    parser.add_argument('--spaces', nargs='+', help='probe the embeddings of these spaces, or of "all", in place of V')
+    parser.add_argument('--spaces', nargs='+', help=f'probe each of these: {SPACES_HELP}')
     parser.add_argument(
         '--protocols',
         nargs='+',

@@ -32,6 +32,7 @@ class InvarianceMatrix(Protocol):
         seed: Of the view tables.
     """
 
+    per_representation = False
     name = 'invariance'
 
     def __init__(self, images: int = 512, seed: int = 0) -> None:
