@@ -202,7 +202,7 @@ def test_a_model_that_does_not_tell_its_view_size(folder):
     with pytest.raises(ValueError, match='ImageClassifier does not tell.*--size'):
         get_features(model, folder)
     assert get_features(model, folder, size=SIZE).shape == (7, 64)
-    about = network._about(model, ['V'], SIZE)
+    about = network._about(model, {'V': ['V']}, SIZE)
     assert about['mean'] == [0.5] * 3 and about['std'] == [0.2] * 3
     uncropped = config(NARROW, 64)
     uncropped['data_preprocessor']['pipeline']['augmentations'].pop(0)
