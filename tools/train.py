@@ -8,7 +8,14 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
 from looc_mm.datasets.shards import read_canvases
-from looc_mm.engine.launch import LAUNCHERS, check_batches, setup_launch, shorten_schedule, spare_threads
+from looc_mm.engine.launch import (
+    LAUNCHERS,
+    check_batches,
+    drop_empty_parts,
+    setup_launch,
+    shorten_schedule,
+    spare_threads,
+)
 from looc_mm.plugins import PLUGIN_HELP, load_files
 
 
@@ -82,6 +89,7 @@ def main() -> None:
     if shortened:
         runner.logger.warning(shortened)
     check_batches(runner)
+    drop_empty_parts(runner)
     runner.train()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
