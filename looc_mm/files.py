@@ -8,16 +8,26 @@ from uuid import uuid4
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
-    """A file to write, which takes the place of ``path`` when all went well and is removed when not.
+def atomic_write(path: str | Path, *, single_writer: bool = False, sync: bool = False) -> Iterator[Path]:
+    """A file to write, which replaces ``path`` when the block ends and is removed when the block raises.
 
-    Several processes may write one path at once, each its own file; the last one stays. The folder is made.
+    A process that is killed leaves ``path`` as it was, and a hidden file beside it whose name ends with ``.part``.
+
+    Args:
+        path: The file; its folder is made.
+        single_writer: No other process writes this path. Then the part has one name, and the next write replaces the
+            part that a killed process left. By default each writer has a part of its own, and the last writer wins.
+        sync: Wait until the content is on the disk before the file gets its name, so that a power failure leaves no
+            empty file under that name.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'.{path.name}.{uuid4().hex}.part')
+    part = path.with_name(f'.{path.name}{"" if single_writer else f".{uuid4().hex}"}.part')
     try:
         yield part
+        if sync:
+            with part.open('rb+') as file:
+                os.fsync(file.fileno())
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

@@ -36,8 +36,7 @@ def check_augmentation(
 
     Args:
         augmentation: With settings that do something: prob=0 draws nothing that could be checked.
-        images: (B, in_channels, H, W) float32 RGB in [0, 1], B > 1, with the augmentation's ``in_channels``; by default
-            eight smooth colourful ones of 64 x 64.
+        images: (B, 3, H, W) float32 RGB in [0, 1], B > 1; by default eight smooth colourful ones of 64 x 64.
         seed: Of the parameters that are drawn.
         device: Where the result must be as on the CPU; by default the CUDA device, if there is one.
 
@@ -47,7 +46,7 @@ def check_augmentation(
     if device is None and torch.cuda.is_available():
         device = 'cuda'
     if images is None:
-        images = colourful(channels=augmentation.in_channels)
+        images = colourful()
     case = _Case(augmentation, images, seed, device)
     broken: dict[str, str] = {}
     crashes = set()
@@ -66,10 +65,10 @@ def check_augmentation(
         raise ContractError(f'{type(augmentation).__name__} breaks the contract:\n' + '\n'.join(broken.values()))
 
 
-def colourful(batch_size: int = 8, size: int = 64, channels: int = 3) -> Tensor:
-    """Smooth colourful images without files, (B, channels, size, size) in [0, 1], each channel from 0 to 1."""
+def colourful(batch_size: int = 8, size: int = 64) -> Tensor:
+    """Smooth colourful images without files, (B, 3, size, size) in [0, 1], each channel from 0 to 1."""
     generator = torch.Generator().manual_seed(0)
-    across, down, phase = (3 * torch.rand(3, batch_size, channels, 1, 1, generator=generator)).unbind()
+    across, down, phase = (3 * torch.rand(3, batch_size, 3, 1, 1, generator=generator)).unbind()
     place = torch.linspace(0, 2 * torch.pi, size)
     waves = torch.sin(across * place + down * place[:, None] + 2 * phase)
     low, high = waves.amin((2, 3), keepdim=True), waves.amax((2, 3), keepdim=True)
@@ -101,12 +100,10 @@ Rule = Callable[[_Case], Iterator[str]]
 
 
 def declaration(case: _Case) -> Iterator[str]:
-    """`name` is a string that can name a space, `owns_space` a bool, `in_channels` 3 or a multiple of it."""
+    """`name` is a string that can name a space, `owns_space` a bool."""
     name, owns_space = getattr(case.augmentation, 'name', None), getattr(case.augmentation, 'owns_space', None)
     if not isinstance(owns_space, bool):
         yield f'owns_space = {owns_space!r}'
-    if case.augmentation.in_channels < 3 or case.augmentation.in_channels % 3:
-        yield f'in_channels = {case.augmentation.in_channels!r}'
     if not isinstance(name, str) or not name:
         yield f'name = {name!r}'
         return
@@ -252,7 +249,7 @@ def identity(case: _Case) -> Iterator[str]:
     pair = tuple(case.images.shape[-2:])
     if torch.as_tensor(case.augmentation.output_size(pair)).tolist() != list(pair):
         return  # no parameters keep an image that is to leave in another size
-    distance = (case.apply(got) - case.images[:, :3]).abs().max().item()
+    distance = (case.apply(got) - case.images).abs().max().item()
     if not distance <= IDENTITY_TOLERANCE:
         yield f'images changed by up to {distance:.2g}'
 

@@ -17,7 +17,7 @@ from mmcv.transforms import BaseTransform
 from torch import Tensor
 from torch.nn import ModuleDict
 
-from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Params
+from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Params, StylizedTexture
 from looc_mm.augmentations.base import ImageSize, fuses, size_per_image, warp
 from looc_mm.registry import AUGMENTATIONS, TRANSFORMS
 from looc_mm.strategies import STRATEGIES, ViewTable, copy_from_query
@@ -57,11 +57,10 @@ class LeaveOneOutPipeline(BaseTransform):
     Attributes:
         spaces: ``('invariant', *leave_one_out)``.
         views: Names of the views: 'q', 'k_0', and 'k_<name>' for each space.
-        in_channels: Channels of the canvas: 3, or more where the first augmentation chooses from candidates.
 
     Raises:
-        ValueError: If the list is empty, two augmentations have one name, a space has no owner, an augmentation that
-            needs candidates is not the first, or the strategy is unknown.
+        ValueError: If the list is empty, two augmentations have one name, a space has no owner, ``StylizedTexture``
+            is not the first, or the strategy is unknown.
     """
 
     def __init__(
@@ -77,14 +76,13 @@ class LeaveOneOutPipeline(BaseTransform):
         names = [each.name for each in self.augmentations]
         owners = [each.name for each in self.augmentations if each.owns_space]
         self._check(names, owners, leave_one_out)
-        if late := [each.name for each in self.augmentations[1:] if each.in_channels != 3]:
-            raise ValueError(f'{late} choose from candidates on the canvas: put it first among {names}.')
+        if late := [each.name for each in self.augmentations[1:] if isinstance(each, StylizedTexture)]:
+            raise ValueError(f'{late} choose from candidates of the whole image: put it first among {names}.')
         if strategy not in STRATEGIES:
             raise ValueError(f'LeaveOneOutPipeline got strategy={strategy!r}; allowed are {sorted(STRATEGIES)}.')
         if isinstance(same, str) or not set(same) <= set(names):
             raise ValueError(f'LeaveOneOutPipeline got same={same!r}; it is a list of names among {names}.')
         self.strategy, self.same = strategy, tuple(same)
-        self.in_channels = self.augmentations[0].in_channels
         self.spaces = (INVARIANT, *(owners if leave_one_out is None else leave_one_out))
         self.views = view_names(self.spaces)
 
@@ -152,12 +150,13 @@ class LeaveOneOutPipeline(BaseTransform):
         copy_from_query(table, self.same)
         return table
 
-    def apply(self, canvas: Tensor, table: ViewTable) -> Tensor:
+    def apply(self, canvas: Tensor, table: ViewTable, candidates: Tensor | None = None) -> Tensor:
         """Make the views that a table describes; draws nothing.
 
         Args:
-            canvas: (B, in_channels, H, W) RGB, uint8 or float in [0, 1].
+            canvas: (B, 3, H, W) RGB, uint8 or float in [0, 1].
             table: What :meth:`sample` gave.
+            candidates: (B, K, 3, H, W) like the canvas, from which ``StylizedTexture`` chooses; not read without it.
 
         Returns:
             (S + 1, B, 3, h, w) float32 in [0, 1]: q, k_0, then one key per space in order.
@@ -165,22 +164,25 @@ class LeaveOneOutPipeline(BaseTransform):
         height, width = self.view_size(canvas.shape[-2:])
         batch = len(canvas)
         if canvas.device.type != 'cpu':
-            return self._apply(canvas, table).contiguous()
+            return self._apply(canvas, table, candidates).contiguous()
         # On a CPU the whole batch at once would leave its caches at every step: 2-4 times slower.
         step = max(1, CPU_CHUNK // (len(self.views) * 3 * height * width))
         out = torch.empty(len(self.views), batch, 3, height, width)
         for start in range(0, batch, step):
             rows = slice(start, start + step)
-            out[:, rows] = self._apply(canvas[rows], _rows(table, rows))
+            some = None if candidates is None else candidates[rows]
+            out[:, rows] = self._apply(canvas[rows], _rows(table, rows), some)
         return out
 
-    def _apply(self, canvas: Tensor, table: ViewTable) -> Tensor:
-        images = unit_range(canvas).contiguous()
-        views = images.expand(len(self.views), *images.shape)  # V x B x 3 x H x W, no copy
-        augmentations = self.augmentations
-        if self.in_channels != 3:  # each view chooses from the one canvas, of which no copies are made
-            first, *augmentations = augmentations
-            views = torch.stack([first.apply(images, table[view][first.name]) for view in self.views])
+    def _apply(self, canvas: Tensor, table: ViewTable, candidates: Tensor | None) -> Tensor:
+        first, *augmentations = self.augmentations
+        if isinstance(first, StylizedTexture):  # before the conversion to float, which then is of the chosen only
+            chosen = [first.apply(canvas, table[view][first.name], candidates) for view in self.views]
+            views = unit_range(torch.stack(chosen))
+        else:
+            images = unit_range(canvas).contiguous()
+            views = images.expand(len(self.views), *images.shape)  # V x B x 3 x H x W, no copy
+            augmentations = self.augmentations
         for geometric, group in groupby(augmentations, lambda each: isinstance(each, GeometricAugmentation)):
             if geometric:
                 views = self._warp(views, table, group)

@@ -7,6 +7,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from looc_mm.views import LeaveOneOutPipeline
 
@@ -21,15 +22,17 @@ def draw_views(
     Args:
         figure: Where to draw.
         pipeline: What makes the views.
-        samples: What a dataset gives: ``inputs`` (3, H, W) uint8 RGB, ``image_size`` (2,) of the original.
+        samples: What a dataset gives: ``inputs`` (3, H, W) uint8 RGB, ``image_size`` (2,) of the original,
+            and maybe ``candidates`` (K, 3, H, W).
         seed: Of the view table.
     """
     generator = torch.Generator().manual_seed(seed)
     axes = figure.subplots(len(samples), 1 + len(pipeline.views), squeeze=False)
     for row, sample in zip(axes, samples, strict=True):
-        canvas = sample['inputs'][None]
-        views = pipeline.apply(canvas, pipeline.sample(1, generator, sample['image_size'][None]))[:, 0]
-        pictures = [canvas[0, :3] / 255, *views]  # each 3 x H x W
+        batch = default_collate([sample])
+        table = pipeline.sample(1, generator, batch['image_size'])
+        views = pipeline.apply(batch['inputs'], table, batch.get('candidates'))[:, 0]
+        pictures = [sample['inputs'] / 255, *views]  # each 3 x H x W
         for axis, picture in zip(row, [each.permute(1, 2, 0).numpy() for each in pictures], strict=True):
             axis.imshow(picture, interpolation='nearest')
             axis.set_axis_off()

@@ -64,9 +64,8 @@ def test_pretraining_takes_two_steps(name):
             augmentation.size = 32
     model = MODELS.build(cfg.model)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    channels = model.data_preprocessor.pipeline.in_channels
-    canvas = torch.randint(0, 256, (4, channels, 40, 40), dtype=torch.uint8)
-    data = {'inputs': canvas, 'image_size': torch.full((4, 2), 90)}
+    images = torch.randint(0, 256, (4, 5, 3, 40, 40), dtype=torch.uint8)
+    data = {'inputs': images[:, 0], 'candidates': images[:, 1:], 'image_size': torch.full((4, 2), 90)}
     before = model.backbone.conv1.weight.clone()
     for _ in range(2):
         assert model.train_step(data, wrapper)['loss'].isfinite()

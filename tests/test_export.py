@@ -24,7 +24,6 @@ from looc_mm.export import (
     list_images,
     load_model,
     network,
-    output_names,
     picture_source,
     view_size,
     write_features,
@@ -121,11 +120,11 @@ def run_onnx(path, images):
     return {name: torch.from_numpy(values) for name, values in zip(names, outputs, strict=True)}, session
 
 
-@pytest.mark.parametrize('spaces', [None, ['color', 'invariant']])
-def test_features_are_those_of_the_evaluation(checkpoint, folder, spaces):
+@pytest.mark.parametrize('space', [None, 'color+invariant'])
+def test_features_are_those_of_the_evaluation(checkpoint, folder, space):
     dataset = ImageFolder(str(folder), with_label=True, pipeline=EVALUATION)
-    expected = extract(load_model(checkpoint), DataLoader(dataset, 4)).select(spaces).x
-    assert torch.equal(get_features(checkpoint, folder, spaces, batch_size=4, device='cpu'), expected)
+    expected = extract(load_model(checkpoint), DataLoader(dataset, 4)).select(space and space.split('+')).x
+    assert torch.equal(get_features(checkpoint, folder, space, batch_size=4, device='cpu'), expected)
 
 
 def test_folder_list_and_tensor_are_the_same_pictures(checkpoint, folder):
@@ -173,13 +172,10 @@ def test_pictures_that_cannot_be_used(checkpoint, folder, tmp_path):
 def test_unknown_spaces_are_named_with_the_known(checkpoint, folder, tmp_path):
     both = r"\['texture'\].*\['invariant', 'rotation', 'color'\]"
     with pytest.raises(ValueError, match=both):
-        get_features(checkpoint, folder, ['texture'])
+        get_features(checkpoint, folder, 'texture')
     model = load_model(checkpoint)
     with pytest.raises(ValueError, match=both):
         export_onnx(model, tmp_path / 'model.onnx', ['texture'])
-    with pytest.raises(ValueError, match='Asked for the spaces color'):
-        output_names(model, 'color')
-    assert output_names(model, ['all']) == ['V', 'invariant', 'rotation', 'color']
 
 
 def test_checkpoints_that_do_not_bring_their_model(checkpoint, tmp_path):
@@ -206,7 +202,7 @@ def test_a_model_that_does_not_tell_its_view_size(folder):
     with pytest.raises(ValueError, match='ImageClassifier does not tell.*--size'):
         get_features(model, folder)
     assert get_features(model, folder, size=SIZE).shape == (7, 64)
-    about = network._about(model, ['V'], SIZE)
+    about = network._about(model, {'V': ['V']}, SIZE)
     assert about['mean'] == [0.5] * 3 and about['std'] == [0.2] * 3
     uncropped = config(NARROW, 64)
     uncropped['data_preprocessor']['pipeline']['augmentations'].pop(0)
@@ -326,7 +322,6 @@ def test_onnx_of_v_and_of_spaces(checkpoint, images, tmp_path, spaces):
 
 def test_onnx_of_loocpp(images, tmp_path):
     model = build(config(NARROW, 64, last_stage_per_space=True))
-    assert output_names(model, ['all']) == ['invariant', 'rotation', 'color']
     assert export_onnx(model, tmp_path / 'plus.onnx', ['V', 'rotation'])['width'] == [192, 64]
     outputs, _ = run_onnx(tmp_path / 'plus.onnx', images)
     torch.testing.assert_close(outputs['V'], model.extract_feat(images), rtol=1e-4, atol=1e-5)

@@ -28,7 +28,6 @@ ORDER = [
     'visualization',
     'evaluation',
     'export',
-    'paper_tables',
     'suite',
     'cli',
     '__main__',

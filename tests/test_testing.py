@@ -17,7 +17,8 @@ BAD = []
 REGISTERED = [
     name
     for name, kind in sorted(AUGMENTATIONS.module_dict.items())
-    if all(each.default is not each.empty or each.kind > 1 for each in signature(kind).parameters.values())
+    if name != 'StylizedTexture'  # takes candidates beside the images, see tests/augmentations/test_stylized.py
+    and all(each.default is not each.empty or each.kind > 1 for each in signature(kind).parameters.values())
 ]
 
 
@@ -65,14 +66,6 @@ class Reserved(Shade):
 @breaks('declaration', "owns_space = 'yes'")
 class NotABool(Shade):
     owns_space = 'yes'
-
-
-@breaks('declaration', 'in_channels = 4')
-class FourChannels(Shade):
-    in_channels = 4
-
-    def apply(self, images, params):
-        return super().apply(images[:, :3], params)
 
 
 @breaks('parameters', 'Tensor tensor(')
@@ -277,9 +270,7 @@ class ForgetsTheDevice(Shade):
 
 @pytest.mark.parametrize('type_name', REGISTERED)
 def test_all_that_are_registered_keep_the_contract_on_photographs(type_name, images):
-    augmentation = AUGMENTATIONS.build(dict(type=type_name))
-    candidates = [images.roll(index, 0) for index in range(augmentation.in_channels // 3)]
-    check_augmentation(augmentation, torch.cat(candidates, 1), seed=1)
+    check_augmentation(AUGMENTATIONS.build(dict(type=type_name)), images, seed=1)
 
 
 class Lit(Shade):
@@ -296,16 +287,6 @@ class Aligned(Still):
         return {'number': torch.zeros(batch_size)}
 
 
-class Choice(Lit):
-    """Takes what the canvas brings beside the image."""
-
-    in_channels = 6
-
-    def apply(self, images, params):
-        light = params['light'].to(images.device)[:, None, None, None]
-        return light * images[:, :3] + (1 - light) * images[:, 3:]
-
-
 class Thumbnail(Aligned):
     """No parameters keep an image that leaves in another size."""
 
@@ -313,7 +294,7 @@ class Thumbnail(Aligned):
         return (32, 32)
 
 
-@pytest.mark.parametrize('kind', [Shade, Still, Lit, Aligned, Choice, Thumbnail])
+@pytest.mark.parametrize('kind', [Shade, Still, Lit, Aligned, Thumbnail])
 def test_the_good_ones_keep_the_contract(kind):
     check_augmentation(kind(), device='cpu')
 
@@ -357,7 +338,6 @@ def test_the_default_images_are_colourful():
     assert (images.amin((2, 3)) == 0).all() and (images.amax((2, 3)) == 1).all()
     assert images.std(1).mean() > 0.1, 'colour, not gray'
     assert images.diff(dim=-1).abs().max() < 0.25, 'smooth'
-    assert colourful(channels=9).shape == (8, 9, 64, 64)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')

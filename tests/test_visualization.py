@@ -26,6 +26,17 @@ def test_views_stand_under_their_spaces_names(photographs):
             assert np.allclose(axis.images[0].get_array(), view.permute(1, 2, 0))
 
 
+def test_views_choose_from_the_candidates_of_a_sample(photographs):
+    canvas, other = (torch.from_numpy(photo).permute(2, 0, 1) for photo in photographs)
+    sample = {'inputs': canvas, 'image_size': torch.tensor([300, 200]), 'candidates': other[None]}
+    figure = Figure()
+    draw_views(figure, LeaveOneOutPipeline([dict(type='StylizedTexture', styles=1, prob=1)]), [sample])
+    shown = [axis.images[0].get_array() for axis in figure.axes]
+    assert len(shown) == 4
+    for picture, expected in zip(shown, (canvas, other, other, other), strict=True):
+        assert np.allclose(picture, expected.permute(1, 2, 0) / 255)
+
+
 def test_bars_are_the_scores():
     axis = Figure().subplots()
     scores = {'moco': {'color': 40.0, 'shape': 60.0}, 'looc': {'color': 90.0, 'shape': 61.0}}

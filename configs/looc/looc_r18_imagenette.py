@@ -6,6 +6,7 @@ _base_ = [
 ]
 model = dict(
     type='MultiHeadMoCo',
+    momentum=0.99,
     data_preprocessor=dict(
         type='LeaveOneOutPreprocessor',
         pipeline=dict(
@@ -23,5 +24,4 @@ model = dict(
     backbone=dict(type='ResNet', depth=18, stem_channels=16, base_channels=16),
     neck=dict(type='QueuePerHeadNeck', in_channels=128, hid_channels=512, queue_len=64),
     head=dict(type='LooCLoss', temperature=0.1, mask_false_negatives=True),
-    momentum=0.99,
 )

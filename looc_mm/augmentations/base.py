@@ -118,13 +118,10 @@ class AtomicAugmentation(ABC):
         owns_space: Whether the augmentation gets an embedding space of its own. Crop, flip and blur don't. A config can
             set this and ``name`` for one instance, whatever arguments the class has: the registry does it, so a list
             can hold two instances of a class.
-        in_channels: Channels of the images that :meth:`apply` takes: 3, or more for the first one of a pipeline's list
-            if the canvas brings candidates to choose from, three channels each.
     """
 
     name: str
     owns_space: bool = True
-    in_channels: int = 3
 
     @abstractmethod
     def sample(self, batch_size: int, generator: torch.Generator | None, image_size: ImageSize) -> Params:

@@ -11,17 +11,17 @@ from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin
 
 @AUGMENTATIONS.register_module()
 class StylizedTexture(AtomicAugmentation):
-    """Replace the image by one of K stylised versions of it, which come with the canvas.
+    """Replace the image by one of its candidates, K stylised versions that the batch brings.
 
     The paper randomizes texture by stylized images (section 4; Geirhos et al., 2019) and does not say how; here K
-    versions are made once by ``tools/stylize.py``, or are Stylized-ImageNet's, and ``LoadStylized`` puts them behind
-    the image. Stand it first in the list: behind a crop there would be K + 1 images to crop.
+    versions are made once by ``tools/stylize.py``, or are Stylized-ImageNet's, and ``LoadStylized`` loads them. Put it
+    first in the list: behind a crop there would be K + 1 images to crop.
 
     With ``prob=0.5``, k_0 has the query's texture by chance with probability 0.25 + 0.25 / K, as a false negative of
     its space. So take K >= 4.
 
     Args:
-        styles: K, the stylised versions on the canvas.
+        styles: K, the candidates of an image.
         prob: Probability of one of them in place of the original (appendix A: 0.5).
 
     Raises:
@@ -35,7 +35,6 @@ class StylizedTexture(AtomicAugmentation):
             raise ValueError(f'StylizedTexture got styles={styles}; it needs at least 1 stylised version to choose.')
         self.styles = styles
         self.prob = check_probability(self, prob)
-        self.in_channels = 3 * (1 + styles)
 
     def sample(self, batch_size: int, generator: torch.Generator | None, image_size: ImageSize) -> Params:
         """Draw ``choice`` (B,) int64: 0 is the original, 1 .. K the stylised version."""
@@ -50,25 +49,27 @@ class StylizedTexture(AtomicAugmentation):
         """(B, K): which version it is, one-hot, for it is a category; zeros for the original."""
         return F.one_hot(params['choice'], 1 + self.styles)[:, 1:].float()
 
-    def apply(self, images: Tensor, params: Params) -> Tensor:
-        """Take three channels of the canvas; see :meth:`AtomicAugmentation.apply`.
+    def apply(self, images: Tensor, params: Params, candidates: Tensor | None = None) -> Tensor:
+        """Choose between the image and its candidates; see :meth:`AtomicAugmentation.apply`.
 
         Args:
-            images: (B, 3 * (1 + K), H, W): the original, then its stylised versions.
+            images: (B, 3, H, W), uint8 or float: the originals.
             params: What :meth:`sample` gave.
+            candidates: (B, K, 3, H, W) of the same dtype: their stylised versions; those beyond K are not read.
 
         Returns:
-            (B, 3, H, W).
+            (B, 3, H, W) of the same dtype.
 
         Raises:
-            ValueError: If the images have another number of channels.
+            ValueError: If there are fewer than K candidates.
         """
-        if images.shape[1] != self.in_channels:
+        given = 0 if candidates is None else candidates.shape[1]
+        if candidates is None or given < self.styles:
             raise ValueError(
-                f'StylizedTexture(styles={self.styles}) got images of {images.shape[1]} channels; it takes '
-                f'{self.in_channels}, the original and {self.styles} stylised versions. Put LoadStylized(styles='
-                f'{self.styles}) between LoadCanvas and PackCanvas, and make the views on the device.'
+                f'StylizedTexture(styles={self.styles}) got {given} candidates, the stylised versions of each image. '
+                f'Put LoadStylized(styles={self.styles}) between LoadCanvas and PackCanvas, and make the views on the '
+                'device.'
             )
-        versions = images.unflatten(1, (-1, 3))  # B x 1+K x 3 x H x W
         choice = params['choice'].to(images.device, non_blocking=True)
-        return versions[torch.arange(len(images), device=images.device), choice]
+        chosen = candidates[torch.arange(len(images), device=images.device), (choice - 1).clamp(min=0)]
+        return torch.where((choice > 0)[:, None, None, None], chosen, images)

@@ -63,10 +63,7 @@ def corrupt(
     if 'frost' in names and frost is None:
         print('frost is procedural here, and not comparable with the published; --frost takes the published pictures.')
     report = corrupt_tree(Path(source), Path(out), chosen, sorted(set(severities)), settings, workers)
-    print(
+    return report.show(
         f'{report.made} pictures made, {report.finished} were finished before, {len(report.broken)} sources are '
         f'broken: {out}'
     )
-    for path, problem in report.broken.items():
-        print(f'Broken: {path}: {problem}', file=sys.stderr)
-    return 1 if report.broken else 0

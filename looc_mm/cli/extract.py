@@ -26,7 +26,7 @@ def extract(
     For example::
 
         looc extract work_dirs/looc/epoch_200.pth pictures features.npz
-        looc extract work_dirs/looc/epoch_200.pth pictures features.parquet --spaces all
+        looc extract work_dirs/looc/epoch_200.pth pictures features.parquet --spaces V all
 
     ``looc_mm.export.get_features`` gives the features of one representation as an array.
 
@@ -34,7 +34,8 @@ def extract(
         checkpoint: as "looc train" writes it
         folder: folder of images, of any depth
         out: features.npz, or features.parquet (pip install pyarrow): `path`, and each representation
-        spaces: "V" (the default), names of spaces, or "all" for V and every space, each by itself
+        spaces: an array or column for each of these: "V" (the default), a space, spaces joined by "+" (their
+            concatenation), or "all" (each space)
         size: side of the view in pixels; default: the training's
         batch_size: images at a time
         workers: decoding processes
@@ -48,17 +49,18 @@ def extract(
         FileNotFoundError: The checkpoint, the folder or a plug-in does not exist.
     """
     from looc_mm import export
+    from looc_mm.models.representation import resolve_spaces
     from looc_mm.plugins import load_files
 
     export.check_table(out)
     load_files(plugin)
     model = export.load_model(checkpoint, trust_checkpoint)
-    names = export.output_names(model, spaces)
+    chosen = resolve_spaces(model, spaces)
     images = export.list_images(folder)
     device = device or export.default_device()
     source = export.picture_source(model, images, size, batch_size, device, workers, amp)
     found = source.feature_set('images').to('cpu')
-    parts = {name: found.select([name]).x for name in names}
+    parts = {name: found.select(names).x for name, names in chosen.items()}
     root = os.path.expanduser(folder)
     export.write_features(out, [os.path.relpath(path, root) for path in images], parts)
     widths = ', '.join(f'{name} ({values.shape[1]})' for name, values in parts.items())

@@ -72,20 +72,17 @@ def pack_canvases(
     cv2.setNumThreads(1)  # the shards are the parallel part
     dataset = dataset_config(source, Path(out), with_label, cfg_options or {})
     report = pack.pack_canvases(dataset, Path(out), size, quality, per_shard, workers)
-    print(
-        f'{report.made} shards made, {report.finished} were finished before, {report.images} pictures in all, '
+    return report.show(
+        f'{report.made} shards made, {report.finished} were finished before, {report.steps - len(report.broken)} pictures in all, '
         f'{len(report.broken)} are broken: {Path(out) / SETTINGS}'
     )
-    for path, problem in report.broken.items():
-        print(f'Broken: {path}: {problem}', file=sys.stderr)
-    return 1 if report.broken else 0
 
 
 def dataset_config(source: str | Path, out: Path, with_label: bool, cfg_options: dict[str, Any]) -> dict[str, Any]:
     """The dataset of a config, or of a folder of pictures."""
     from mmengine.config import Config
 
-    from looc_mm.datasets.mirror import check_apart
+    from looc_mm.datasets.folder_job import check_apart
 
     if is_config(source):
         cfg = Config.fromfile(find_config(source))

@@ -73,11 +73,9 @@ def stylize(
     stylizer = Stylizer(*weights).to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     print(WARNING * random_weights, end='', file=sys.stderr)
     report = stylize_tree(stylizer, Path(source), Path(styles), Path(out), settings, workers, batch_size)
-    print(
-        f'{report.stylized} pictures stylised in {styles_per_image} ways, {report.finished} were finished before, '
+    status = report.show(
+        f'{report.made} pictures stylised in {styles_per_image} ways, {report.finished} were finished before, '
         f'{len(report.broken)} are broken: {out}'
     )
-    for path, problem in report.broken.items():
-        print(f'Broken: {path}: {problem}', file=sys.stderr)
     print(WARNING * random_weights, end='', file=sys.stderr)
-    return 1 if report.broken else 0
+    return status

@@ -41,7 +41,8 @@ def test(
         config: path or name of an evaluation config; a model in it takes precedence over the checkpoint's
         checkpoint: checkpoint, or a pretraining config for its model with random weights
         work_dir: where results.json goes; default: work_dirs/<folder or protocols>/<config>/<run>_<checkpoint>
-        spaces: probe the embeddings of these spaces, or of "all", and not V
+        spaces: probe each of these: "V" (the default), a space, spaces joined by "+" (their concatenation), or "all"
+            (each space)
         protocols: run these instead of those of the config: linear, knn, few_shot, ... or "all" that suit the model
         seed: random seed
         cache: folder of extracted features, found again by weights, data and transform; "none" for none

@@ -55,7 +55,7 @@ def train(
     import torch
     from mmengine.runner import Runner
 
-    from looc_mm.engine.launch import check_batches, setup_launch, shorten_schedule, spare_threads
+    from looc_mm.engine.launch import check_batches, drop_empty_parts, setup_launch, shorten_schedule, spare_threads
     from looc_mm.plugins import load_files
 
     load_files(plugin)
@@ -67,6 +67,7 @@ def train(
     if shortened:
         runner.logger.warning(shortened)
     check_batches(runner)
+    drop_empty_parts(runner)
     model = runner.train()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

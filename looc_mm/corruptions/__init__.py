@@ -19,7 +19,7 @@ from .base import SEVERITIES, Corruption
 from .blur import defocus_blur, glass_blur, motion_blur, zoom_blur
 from .digital import contrast, elastic_transform, jpeg_compression, pixelate
 from .noise import gaussian_noise, impulse_noise, shot_noise
-from .tree import Report, Settings, corrupt_tree
+from .tree import Settings, corrupt_tree
 from .weather import brightness, fog, frost, snow
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     'GROUPS',
     'SEVERITIES',
     'Corruption',
-    'Report',
     'Settings',
     'corrupt',
     'corrupt_tree',

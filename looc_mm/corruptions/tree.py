@@ -3,18 +3,16 @@
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.v2 import functional
-from tqdm import tqdm
 
-from looc_mm.datasets.mirror import check_apart, claim, pictures_in, read, write
-from looc_mm.datasets.transforms import one_thread
+from looc_mm.datasets.folder_job import FolderJob, Report, check_apart, pictures_in, read, write
 
 from .base import SEVERITIES, Corruption
 from .weather import check_frost
@@ -54,24 +52,10 @@ class Settings:
         name = f'{self.seed}/{corruption}/{severity}/{picture}'
         return np.random.default_rng(int.from_bytes(hashlib.sha256(name.encode()).digest(), 'big'))
 
-    def claim(self, out: Path) -> None:
-        """Note the settings in a folder; raises ValueError if it was made with others."""
-        mine = {
-            'size': self.size,
-            'seed': self.seed,
-            'quality': self.quality,
-            'frost': 'procedural' if self.frost_dir is None else 'published',
-        }
-        claim(out, SETTINGS, mine)
-
-
-@dataclass
-class Report:
-    """What became of a tree: files made now, files finished before, and {path: what is wrong} of broken pictures."""
-
-    made: int = 0
-    finished: int = 0
-    broken: dict[str, str] = field(default_factory=dict)
+    def note(self) -> dict[str, object]:
+        """What a folder of corrupted pictures says about them."""
+        frost = 'procedural' if self.frost_dir is None else 'published'
+        return {'size': self.size, 'seed': self.seed, 'quality': self.quality, 'frost': frost}
 
 
 def corrupt_tree(
@@ -108,54 +92,31 @@ def corrupt_tree(
     twice = [name for name, count in Counter(map(output_name, pictures)).items() if count > 1]
     if twice:
         raise ValueError(f'{source} has several pictures that would all become {twice[0]}; rename them.')
-    settings.claim(out)
-
-    work = _Work(source, out, pictures, [(each, severity) for each in corruptions for severity in severities], settings)
-    loader = DataLoader(work, batch_size=None, num_workers=workers, worker_init_fn=one_thread)
-    report = Report()
-    with tqdm(total=len(pictures) * len(work.versions), desc='Corrupted', unit='img') as bar:
-        for picture, made, problem in loader:
-            if problem:
-                report.broken[str(source / picture)] = problem
-                bar.write(f'Skipped {source / picture}: {problem}')
-            else:
-                report.made += made
-                report.finished += len(work.versions) - made
-            bar.update(len(work.versions))
-    return report
+    job = FolderJob(out, SETTINGS, settings.note(), 'Corrupted')
+    versions = [(each, severity) for each in corruptions for severity in severities]
+    make = partial(_make_versions, source, out, versions, settings)
+    return job.run(make, pictures, workers, len(pictures) * len(versions))
 
 
-class _Work(Dataset):
-    """Makes all versions of a picture that are missing: (path, number made, what is wrong with it or '')."""
-
-    def __init__(
-        self, source: Path, out: Path, pictures: list[str], versions: list[tuple[Corruption, int]], settings: Settings
-    ) -> None:
-        self.source, self.out, self.pictures, self.versions, self.settings = source, out, pictures, versions, settings
-
-    def __len__(self) -> int:
-        return len(self.pictures)
-
-    def __getitem__(self, index: int) -> tuple[str, int, str]:
-        picture = self.pictures[index]
-        targets = [
-            (self.out / each.name / str(severity) / output_name(picture), each, severity)
-            for each, severity in self.versions
-        ]
-        missing = [target for target in targets if not target[0].exists()]
-        if not missing:
-            return picture, 0, ''
-        image = read(self.source / picture)
-        if isinstance(image, str):
-            return picture, 0, image
-        image = prepare(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), self.settings.size)
-        flags = (cv2.IMWRITE_JPEG_QUALITY, self.settings.quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1)
-        options = {'frost': {'frost_dir': self.settings.frost_dir}}
-        for path, each, severity in missing:
-            rng = self.settings.rng(picture, each.name, severity)
-            corrupted = each(image, severity, rng, **options.get(each.name, {}))
-            write(path, cv2.cvtColor(corrupted, cv2.COLOR_RGB2BGR), flags)
-        return picture, len(missing), ''
+def _make_versions(
+    source: Path, out: Path, versions: Sequence[tuple[Corruption, int]], settings: Settings, picture: str
+) -> Report:
+    """Make all versions of a picture that are missing."""
+    targets = [(out / each.name / str(severity) / output_name(picture), each, severity) for each, severity in versions]
+    missing = [target for target in targets if not target[0].exists()]
+    if not missing:
+        return Report(finished=len(versions), steps=len(versions))
+    image = read(source / picture)
+    if isinstance(image, str):
+        return Report(steps=len(versions), broken={str(source / picture): image})
+    image = prepare(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), settings.size)
+    flags = (cv2.IMWRITE_JPEG_QUALITY, settings.quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1)
+    options = {'frost': {'frost_dir': settings.frost_dir}}
+    for path, each, severity in missing:
+        rng = settings.rng(picture, each.name, severity)
+        corrupted = each(image, severity, rng, **options.get(each.name, {}))
+        write(path, cv2.cvtColor(corrupted, cv2.COLOR_RGB2BGR), flags)
+    return Report(made=len(missing), finished=len(versions) - len(missing), steps=len(versions))
 
 
 def prepare(image: np.ndarray, size: int | None) -> np.ndarray:

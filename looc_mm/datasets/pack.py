@@ -5,31 +5,19 @@ import json
 import os
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
 import cv2
-from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from looc_mm.files import atomic_write
 from looc_mm.registry import DATASETS, TRANSFORMS
 
-from .mirror import claim, write_bytes
+from .folder_job import FolderJob, Report
 from .shards import SETTINGS, index_of, read_index, read_settings, shard_path, split_pipeline
-from .transforms import one_thread
-
-
-@dataclass
-class Report:
-    """What became of the shards: written now, finished before, and {path: what is wrong} of broken pictures."""
-
-    made: int = 0
-    finished: int = 0
-    images: int = 0
-    broken: dict[str, str] = field(default_factory=dict)
 
 
 def pack_canvases(
@@ -55,6 +43,9 @@ def pack_canvases(
         per_shard: Pictures to a shard.
         workers: Processes, each of which writes whole shards; 0 works in this one.
 
+    Returns:
+        The report: shards are counted, and ``steps`` are the pictures, the broken ones among them.
+
     Raises:
         FileNotFoundError: The dataset is not there.
         ValueError: A setting is out of range, the dataset is none that canvases can stand for
@@ -67,32 +58,22 @@ def pack_canvases(
     source = DATASETS.build({**dataset, 'pipeline': [*making[:-1], canvas]})
     keys = [key for step in following for key in getattr(TRANSFORMS.build(step), 'label_keys', ())]
     work = _Work(source, keys, out, per_shard, quality)
+    shards = range(-(-len(source) // per_shard))
     settings = {
         'size': TRANSFORMS.build(canvas).size,
         'quality': quality,
         'per_shard': per_shard,
-        'shards': len(work),
+        'shards': len(shards),
         'images': len(source),
         'list': work.digest,
         'labels': work.keys,
         'metainfo': source.metainfo,
     }
-    claim(out, SETTINGS, json.loads(json.dumps(settings)))
-
-    report = Report()
-    loader = DataLoader(work, batch_size=None, num_workers=workers, worker_init_fn=one_thread)
-    with tqdm(total=len(source), desc='Packed', unit='img') as bar:
-        for images, broken, made in loader:
-            report.made += made
-            report.finished += not made
-            report.images += images
-            report.broken.update((os.path.join(source.data_root, name), problem) for name, problem in broken.items())
-            bar.update(images + len(broken))
-    return report
+    return FolderJob(out, SETTINGS, settings, 'Packed').run(work.make, shards, workers, len(source))
 
 
-class _Work(Dataset):
-    """Writes a shard unless it is finished: (number of canvases, {name: what is wrong} of others, made now)."""
+class _Work:
+    """What all shards have in common: the pictures in their order, and how they are written."""
 
     def __init__(self, source: Any, keys: Sequence[str], out: Path, per_shard: int, quality: int) -> None:
         self.source, self.out, self.per_shard = source, out, per_shard
@@ -111,19 +92,21 @@ class _Work(Dataset):
         self.order = sorted(range(len(names)), key=lambda row: sha256(names[row].encode()).digest())
         self.digest = sha256(json.dumps(listed).encode()).hexdigest()
 
-    def __len__(self) -> int:
-        return -(-len(self.order) // self.per_shard)
-
-    def __getitem__(self, shard: int) -> tuple[int, dict[str, str], bool]:
+    def make(self, shard: int) -> Report:
+        """Write a shard unless it is finished."""
         path = shard_path(self.out, shard)
         index = read_index(path)
         missing = isinstance(index, str)
         if isinstance(index, str):
             tar, broken = self._tar(range(len(self.order))[shard * self.per_shard : (shard + 1) * self.per_shard])
             index = {**index_of(tar), 'broken': broken}
-            write_bytes(path, tar)
-            write_bytes(path.with_suffix('.json'), json.dumps(index).encode())  # the last: it says that all is there
-        return len(index['columns'].get('offset', ())), index['broken'], missing
+            # The index is last: where it is, the tar is whole.
+            for file, content in ((path, tar), (path.with_suffix('.json'), json.dumps(index).encode())):
+                with atomic_write(file, single_writer=True) as part:
+                    part.write_bytes(content)
+        pictures = len(index['columns'].get('offset', ())) + len(index['broken'])
+        broken = {os.path.join(self.source.data_root, name): problem for name, problem in index['broken'].items()}
+        return Report(made=missing, finished=not missing, steps=pictures, broken=broken)
 
     def _tar(self, places: range) -> tuple[bytes, dict[str, str]]:
         """The shard of these places in the order, and what is wrong with the pictures that are left out."""

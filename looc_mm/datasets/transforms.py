@@ -194,12 +194,20 @@ class LoadCanvas(BaseTransform):
         return f'LoadCanvas(size={self.size}, ignore_broken={self.ignore_broken}, antialias={self.antialias})'
 
 
+def _planes(images: Sequence[np.ndarray]) -> torch.Tensor:
+    """N images (H, W, 3) BGR as (N, 3, H, W) RGB."""
+    planes = np.empty((len(images), 3, *images[0].shape[:2]), images[0].dtype)
+    for img, rgb in zip(images, planes, strict=True):
+        cv2.split(img, list(rgb[::-1]))  # writes the three planes in place; 3x faster than a strided copy
+    return torch.from_numpy(planes)
+
+
 @TRANSFORMS.register_module()
 class PackCanvas(BaseTransform):
     """Pack a canvas into the plain dict that the model's data preprocessor takes.
 
-    MMEngine's ``default_collate`` makes a batch of B of them: ``inputs`` (B, 3, H, W), with K candidates
-    (B, 3 * (1 + K), H, W), ``image_size`` (B, 2) and ``labels``, for every key a (B,) tensor.
+    MMEngine's ``default_collate`` makes a batch of B of them: ``inputs`` (B, 3, H, W), ``image_size`` (B, 2),
+    ``candidates`` (B, K, 3, H, W) if there are K, and ``labels``, for every key a (B,) tensor.
 
     Args:
         label_keys: The labels to pass on; those that a sample does not have are left out.
@@ -216,17 +224,12 @@ class PackCanvas(BaseTransform):
                 ``candidates``, K arrays like ``img``.
 
         Returns:
-            ``inputs`` (3, H, W) uint8 RGB, with candidates (3 * (1 + K), H, W), the image first; ``image_size`` (2,)
-            int64 original height and width, and, if the sample has any, ``labels`` {key: int}.
+            ``inputs`` (3, H, W) uint8 RGB; ``image_size`` (2,) int64 original height and width; and, if the sample has
+            any, ``candidates`` (K, 3, H, W) uint8 RGB and ``labels`` {key: int}.
         """
-        images = [results['img'], *results.get('candidates', ())]
-        planes = np.empty((len(images), 3, *images[0].shape[:2]), images[0].dtype)
-        for img, rgb in zip(images, planes, strict=True):
-            cv2.split(img, list(rgb[::-1]))  # writes the three planes in place; 3x faster than a strided copy
-        packed = {
-            'inputs': torch.from_numpy(planes).flatten(0, 1),
-            'image_size': torch.tensor(results['ori_shape']),
-        }
+        packed = {'inputs': _planes([results['img']])[0], 'image_size': torch.tensor(results['ori_shape'])}
+        if 'candidates' in results:
+            packed['candidates'] = _planes(results['candidates'])
         labels = {key: int(results[key]) for key in self.label_keys if key in results}
         return {**packed, 'labels': labels} if labels else packed
 

@@ -14,6 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from looc_mm.checkpoint import check_training_start, weights_of
+from looc_mm.files import atomic_write
 from looc_mm.registry import HOOKS
 
 _PLAIN_TYPES = (str, bytes, bool, int, float, complex, type(None), torch.Size, torch.dtype, torch.device)
@@ -96,8 +97,8 @@ class PlainCheckpoint(Hook):
 class SafeCheckpointHook(CheckpointHook):
     """A ``CheckpointHook`` whose folder always holds a whole checkpoint, whenever the run is cut off.
 
-    A checkpoint is written as ``unfinished.pth`` and takes its name when it is complete; ``last_checkpoint`` names it
-    only then, and only then are the oldest beyond ``max_keep_ckpts`` deleted. For local folders. Arguments are those
+    A checkpoint gets its name when it is complete and on the disk (``atomic_write``); ``last_checkpoint`` names it only
+    then, and only then are the oldest beyond ``max_keep_ckpts`` deleted. For local folders. Arguments are those
     of :class:`mmengine.hooks.CheckpointHook`; its ``save_best`` files are written MMEngine's way.
 
     A file that a training starts from (``load_from``, ``--resume``) has to fit the model.
@@ -130,28 +131,19 @@ class SafeCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids.extend(steps[-self.max_keep_ckpts :])
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
 
-        runner.save_checkpoint(
-            self.out_dir,
-            'unfinished.pth',
-            save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler,
-            meta=meta,
-            by_epoch=self.by_epoch,
-            **self.args,
-        )
         if not is_main_process():
             return
-        _rename(Path(self.out_dir, 'unfinished.pth'), Path(self.last_ckpt))
-        pointer = Path(runner.work_dir, 'last_checkpoint')
-        unfinished = pointer.with_suffix('.unfinished')
-        unfinished.write_text(self.last_ckpt)
-        _rename(unfinished, pointer)
+        with atomic_write(self.last_ckpt, single_writer=True, sync=True) as part:
+            runner.save_checkpoint(
+                self.out_dir,
+                part.name,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                **self.args,
+            )
+        with atomic_write(Path(runner.work_dir, 'last_checkpoint'), single_writer=True, sync=True) as part:
+            part.write_text(self.last_ckpt)
         for kept in outdated:
             Path(self.out_dir, self.filename_tmpl.format(kept)).unlink(missing_ok=True)
-
-
-def _rename(unfinished: Path, final: Path) -> None:
-    """Gives a written file its name, after its content has reached the disk."""
-    with unfinished.open('rb+') as file:
-        os.fsync(file.fileno())
-    unfinished.replace(final)

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -117,6 +118,35 @@ def shorten_schedule(cfg: Config) -> str | None:
         f"The last part of the learning rate's schedule begins at epoch {last}, and the training has "
         f'max_epochs={epochs}: every part is shortened to {100 * share:.0f} % of its length.'
     )
+
+
+def drop_empty_parts(runner: Runner) -> None:
+    """Drop the parts of a shortened schedule that are too short for a step, with a line in the log.
+
+    MMEngine rounds the begin and the end of a part down to whole steps, and refuses a part that begins where it ends.
+    The next part begins at the same step. The last part always has a step.
+
+    Args:
+        runner: A runner that has a training loop and has not built its schedulers; changed in place.
+    """
+    parts, steps = runner.param_schedulers, len(runner.train_loop.dataloader)
+    if not isinstance(parts, list):
+        return
+
+    def is_empty(part: Any) -> bool:
+        if not (isinstance(part, dict) and part.get('convert_to_iter_based') and 'end' in part):
+            return False
+        return int(part.get('begin', 0) * steps) >= int(part['end'] * steps)
+
+    kept = [part for part in parts if not is_empty(part)]
+    if len(kept) < len(parts):
+        dropped = ', '.join(part['type'] for part in parts if is_empty(part))
+        start = int(kept[0].get('begin', 0) * steps)
+        runner.logger.warning(
+            f"An epoch has {steps} steps, too few for parts of the learning rate's schedule: {dropped} would have no "
+            f'step and is dropped, and {kept[0]["type"]} begins at step {start}.'
+        )
+        runner.param_schedulers = kept
 
 
 def check_batches(runner: Runner) -> None:

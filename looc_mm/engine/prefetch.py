@@ -11,9 +11,11 @@ from torch.utils.data import DataLoader
 
 from looc_mm.registry import HOOKS
 
+IMAGES = ('inputs', 'candidates')  # the entries of a batch that the device reads
+
 
 class Prefetched:
-    """A dataloader whose batches are one ahead, with their ``inputs`` on the device.
+    """A dataloader whose batches are one ahead, with their ``inputs`` and ``candidates`` on the device.
 
     On a GPU the copy has a stream of its own, so that from pinned memory (``pin_memory=True``) it runs beside the step.
     What else a batch holds stays where it is: the sizes of the originals are read by the host. Everything but
@@ -21,7 +23,7 @@ class Prefetched:
 
     Args:
         loader: Gives batches.
-        device: Where their ``inputs``, if they are one tensor, go.
+        device: Where these entries go, if ``inputs`` is one tensor.
     """
 
     def __init__(self, loader: DataLoader, device: torch.device) -> None:
@@ -48,10 +50,11 @@ class Prefetched:
     def _to_device(self, batch: Any, user: torch.cuda.Stream | None) -> Any:
         if not isinstance(batch, dict) or not isinstance(batch.get('inputs'), Tensor):
             return batch
-        inputs = batch['inputs'].to(self.device, non_blocking=True)
+        moved = {key: batch[key].to(self.device, non_blocking=True) for key in IMAGES if key in batch}
         if user is not None:
-            inputs.record_stream(user)  # its memory is not given away before the model has read it
-        return {**batch, 'inputs': inputs}
+            for images in moved.values():
+                images.record_stream(user)  # their memory is not given away before the model has read them
+        return {**batch, **moved}
 
     def __len__(self) -> int:
         """Batches of an epoch."""

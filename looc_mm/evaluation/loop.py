@@ -24,7 +24,8 @@ class FrozenFeatureLoop(BaseLoop):
         train_dataloader: Of the training split.
         protocols: Configs of protocols.
         dataset: Name for the record.
-        representation: None for V; else the spaces whose embeddings are concatenated, ``['all']`` for all of them.
+        representation: Which ones, each of which is scored, as for
+            :func:`looc_mm.models.representation.resolve_spaces`; None for V.
         seed: Of the protocols' random choices.
         amp: Whether features are extracted under autocast.
         cache: Folder where features are kept and found again, None for none.

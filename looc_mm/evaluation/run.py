@@ -18,6 +18,7 @@ import json
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def run_protocols(
             if is_main_process():
                 print(f'{protocol.name} is left out: {problem}.')
             continue
-        results = list(protocol.run(source))
+        sources = list(source.each()) if protocol.per_representation else [source]
+        results = [_named(result, each) for each in sources for result in protocol.run(each)]
         seconds = round(time.perf_counter() - start, 2)
         for score in (each for each in results if isinstance(each, Score)):
             name = score_name(protocol.name, source.name, score)
@@ -97,6 +99,13 @@ def run_protocols(
             for drawing in (each for each in results if isinstance(each, Drawing)):
                 drawing.figure.savefig(Path(folder) / drawing.file)
     return metrics
+
+
+def _named(result: Score | Drawing, source: FeatureSource) -> Score | Drawing:
+    """A result, which names its representation if several were asked for."""
+    if isinstance(result, Score) and result.representation is None and len(source.chosen) > 1:
+        return replace(result, representation=source.representation)
+    return result
 
 
 def choose_protocols(asked: Sequence[str], configured: Sequence[dict]) -> list[dict]:
@@ -152,7 +161,7 @@ def write_results(path: str | Path, records: list[dict[str, Any]]) -> None:
 def table(source: FeatureSource, metrics: Mapping[str, float], checkpoint: str | None) -> str:
     """The values as text."""
     width = max(map(len, metrics), default=0)
-    head = f'{" + ".join(source.names)} of {checkpoint or "random weights"}'
+    head = f'{", ".join(source.chosen)} of {checkpoint or "random weights"}'
     return '\n'.join([head, *(f'  {name:<{width}}  {value:6.2f}' for name, value in metrics.items())])
 
 

@@ -1,7 +1,7 @@
 """The frozen features of one model on some data."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,15 @@ class FeatureSource:
         model: The model, not wrapped.
         loaders: Split ('train', 'test', ...) to a dataloader or its config, in the dataset's order.
         name: Of the dataset, for the record.
-        spaces: None for V; ['all'] for all spaces, or names of spaces, whose embeddings are concatenated.
+        spaces: Which representations, as for :func:`looc_mm.models.representation.resolve_spaces`; None for V.
         seed: Of random rotations.
         amp: Whether features are extracted under autocast.
         cache: Folder where features are kept and found again; None for none.
         states: How far the training of each space got; see :func:`looc_mm.models.space_figures.space_state`.
 
     Attributes:
-        names: The chosen representations, for :meth:`FeatureSet.select`.
+        chosen: The representations by name, as :func:`looc_mm.models.representation.resolve_spaces` gives them.
+        names: The one that :meth:`features` gives, for :meth:`FeatureSet.select`: the first of them.
 
     Raises:
         ValueError: The model has no such space.
@@ -52,7 +53,8 @@ class FeatureSource:
     ) -> None:
         self.model = model
         self.name = name
-        self.names = resolve_spaces(model, spaces)
+        self.chosen = resolve_spaces(model, spaces)
+        self.names = next(iter(self.chosen.values()))
         self.seed = seed
         self.amp = amp
         self.states = dict(states or {})
@@ -72,6 +74,13 @@ class FeatureSource:
     def not_learnt(self) -> list[str]:
         """The model's spaces that were not learning when their training ended."""
         return [space for space, state in self.states.items() if state != LEARNING]
+
+    def each(self) -> Iterator['FeatureSource']:
+        """A source for each of the chosen representations; they share loaders and features."""
+        for names in self.chosen.values():
+            one = copy.copy(self)
+            one.names = names
+            yield one
 
     def features(self, split: str, rotate: str | None = None, dataset: dict | None = None) -> Features:
         """The chosen representation of a split; see :meth:`feature_set`."""
@@ -123,7 +132,7 @@ class FeatureSource:
 
     def image(self, split: str, index: int) -> np.ndarray:
         """One image of a split, (H, W, 3) uint8 RGB, upright."""
-        return self.dataset(split)[index]['inputs'][:3].permute(1, 2, 0).numpy()
+        return self.dataset(split)[index]['inputs'].permute(1, 2, 0).numpy()
 
     def forget(self) -> None:
         """Drop what was extracted: the model's weights have changed."""

@@ -21,7 +21,7 @@ from looc_mm.datasets.folder import ImageFolder
 from looc_mm.datasets.transforms import PackCanvas, ResizeShortEdge, decode, one_thread
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.files import atomic_write
-from looc_mm.models.representation import representation_names, resolve_spaces
+from looc_mm.models.representation import resolve_spaces
 
 Images: TypeAlias = str | Path | Sequence[str | Path] | Tensor
 
@@ -133,7 +133,7 @@ def picture_source(
         device: Where the model is moved to and runs; None: where it is.
         workers: Processes that decode.
         amp: Whether the forward pass runs under autocast.
-        spaces: None for V; else names of spaces.
+        spaces: As for :class:`looc_mm.evaluation.source.FeatureSource`.
 
     Returns:
         In the order of the list or tensor; a folder's is :func:`list_images`.
@@ -158,7 +158,7 @@ def picture_source(
 def get_features(
     checkpoint_or_model: str | Path | nn.Module,
     images: Images,
-    spaces: Sequence[str] | None = None,
+    space: str | None = None,
     batch_size: int = 64,
     device: torch.device | str | None = None,
     size: int | None = None,
@@ -168,7 +168,8 @@ def get_features(
     Args:
         checkpoint_or_model: A file for :func:`load_model`, or what it gave.
         images: A folder of any depth, a list of paths, or (N, 3, H, W) uint8 RGB; see :class:`Pictures`.
-        spaces: None for V, in LooC++ all spaces; else names of spaces, which are concatenated in this order.
+        space: None for V, in LooC++ all spaces; else the name of a space, or several names joined by '+', which are
+            concatenated in this order.
         batch_size: B.
         device: Where the model is moved to and runs. None: where it is; a checkpoint's on the GPU, if there is one.
         size: Side of the view in pixels; None for the size that the model was trained on.
@@ -185,26 +186,13 @@ def get_features(
     else:
         model = load_model(checkpoint_or_model)
         device = device or default_device()
+    spaces = None if space is None else [space]
     return picture_source(model, images, size, batch_size, device, spaces=spaces).features('images').x.cpu()
 
 
 def default_device() -> str:
     """The GPU, if there is one."""
     return 'cuda' if torch.cuda.is_available() else 'cpu'
-
-
-def output_names(model: nn.Module, asked: Sequence[str] | None = None) -> list[str]:
-    """Names of the representations that a user asked for, each to be given apart.
-
-    Args:
-        model: With spaces or without.
-        asked: As for :func:`resolve_spaces`, but ['all'] is V and every space, of LooC++ every space.
-
-    Raises:
-        ValueError: A name is unknown.
-    """
-    every = asked is not None and not isinstance(asked, str) and list(asked) == ['all']
-    return representation_names(model) if every else list(dict.fromkeys(resolve_spaces(model, asked)))
 
 
 def check_table(out: str | Path) -> None:

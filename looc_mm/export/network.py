@@ -23,7 +23,7 @@ from looc_mm.models.representation import (
     select,
 )
 
-from .features import need, output_names, view_size
+from .features import need, view_size
 
 TOLERANCE = 1e-4  # largest absolute difference between a feature and the exported network's
 NAMES = ('torchvision', 'timm', 'mmpretrain')
@@ -70,7 +70,7 @@ def export_state_dict(
     backbone: Any = model.backbone
     with frozen(model):
         state = _backbone_state(model, space)
-        about = {**_about(model, ['V' if space is None else space], size), 'names': names}
+        about = {**_about(model, resolve_spaces(model, ['V' if space is None else space]), size), 'names': names}
         about['architecture'] = type(backbone).__name__
         if names == 'timm' and hasattr(backbone, 'timm_model'):
             prefix = 'timm_model.'
@@ -105,7 +105,7 @@ def export_onnx(
     Args:
         model: As :func:`load_model` gives it.
         out: ``.onnx``.
-        spaces: As for :func:`output_names`.
+        spaces: As for :func:`looc_mm.models.representation.resolve_spaces`; an output for each representation.
         size: h = w in pixels; None for the size that the model was trained on.
 
     Returns:
@@ -119,10 +119,11 @@ def export_onnx(
     if Path(out).suffix != '.onnx':
         raise ValueError(f'An ONNX network goes to a file *.onnx, got {str(out)!r}.')
     onnx, onnxruntime, _ = (need(name, 'onnx onnxscript onnxruntime') for name in ('onnx', 'onnxruntime', 'onnxscript'))
-    names = output_names(model, spaces)
+    chosen = resolve_spaces(model, spaces)
+    names = list(chosen)
     with frozen(model):
-        about = _about(model, names, size)
-        outputs = _Outputs(model, names).eval()
+        about = _about(model, chosen, size)
+        outputs = _Outputs(model, chosen).eval()
         program = torch.onnx.export(
             outputs,
             (_probe(model, about['view_size'], 2),),
@@ -153,26 +154,26 @@ def export_onnx(
 class _Outputs(nn.Module):
     """(B, 3, h, w) normalised images to a tuple of representations."""
 
-    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+    def __init__(self, model: nn.Module, chosen: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
         self.model = model
-        self.names = tuple(names)
+        self.chosen = tuple(chosen.values())
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         parts = representations(self.model, images)
-        return tuple(select(parts, [name]) for name in self.names)
+        return tuple(select(parts, names) for names in self.chosen)
 
 
 def _branch(model: nn.Module, spaces: Sequence[str] | None) -> str | None:
     """The space whose last stage makes LooC++'s backbone whole; None for LooC."""
     asked = None if spaces is None or list(spaces) == ['V'] else list(spaces)
     if 'V' not in (known := representation_names(model)):
-        if asked is None or len(asked) != 1:
+        if asked is None or len(asked) != 1 or asked[0] not in known:
             raise ValueError(
                 f'In LooC++ each space has a last stage of its own, and a backbone has one: name the space whose it is '
                 f'to have, one of {known}; got {asked}. All of them together go to ONNX.'
             )
-        return resolve_spaces(model, asked)[0]
+        return asked[0]
     if asked is not None:
         raise ValueError(
             f'Got the spaces {asked}; weights under the names of torchvision, timm and MMPreTrain are those of the '
@@ -226,7 +227,7 @@ def _twin(model: nn.Module, state: Mapping[str, Tensor], names: str) -> tuple[st
     return name, network.eval()
 
 
-def _about(model: nn.Module, names: Sequence[str], size: int | None) -> dict[str, Any]:
+def _about(model: nn.Module, chosen: Mapping[str, Sequence[str]], size: int | None) -> dict[str, Any]:
     """What whoever gets the file has to know."""
     side = view_size(model) if size is None else size
     grey = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, side, side)
@@ -234,9 +235,9 @@ def _about(model: nn.Module, names: Sequence[str], size: int | None) -> dict[str
     black, white = _normalise(model, grey)[:, :, 0, 0].double()
     std = 1 / (white - black)
     mean = -black * std
-    outputs = _Outputs(model, names).eval()(_probe(model, side, 1))
+    outputs = _Outputs(model, chosen).eval()(_probe(model, side, 1))
     return {
-        'spaces': list(names),
+        'spaces': list(chosen),
         'width': [output.shape[1] for output in outputs],
         'view_size': side,
         'mean': [round(value, 6) for value in mean.tolist()],

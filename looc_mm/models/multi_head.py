@@ -232,7 +232,7 @@ class MultiHead(BaseSelfSupervisor):
         Raises:
             ValueError: If a space is unknown.
         """
-        names = resolve_spaces(self, spaces)
+        (names,) = resolve_spaces(self, None if spaces is None else ['+'.join(spaces)]).values()
         return select(self.representations(images), names)
 
     def check_views(self, inputs: Tensor | Sequence[Tensor], data_samples: list | None) -> None:

@@ -19,7 +19,7 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
     """Makes the views of section 3 from what the workers decoded, and normalises them.
 
     In training a (B, 3, H, W) uint8 RGB canvas becomes (S + 1, B, 3, h, w) float32 views. Else it becomes
-    one plain normalised batch, of the canvas's first three channels. The views of an iteration depend on
+    one plain normalised batch. The views of an iteration depend on
     (seed, rank, iteration) alone.
 
     Args:
@@ -51,8 +51,8 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
         """Make the model's input.
 
         Args:
-            data: ``inputs``: (B, 3, H, W) uint8 RGB canvases, or more channels where the pipeline's first
-                augmentation takes candidates; ``image_size``: (B, 2) of the original images (left out: the canvas's).
+            data: ``inputs``: (B, 3, H, W) uint8 RGB canvases; ``image_size``: (B, 2) of the original images (left out:
+                the canvas's); ``candidates``: (B, K, 3, H, W) uint8 RGB, if ``StylizedTexture`` chooses from them.
                 Other entries, such as labels, are not read.
             training: Whether to make views.
 
@@ -64,22 +64,23 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
             ValueError: If the inputs are no such canvases.
         """
         canvas = data['inputs']
-        channels = self.pipeline.in_channels if training else 3
-        if not isinstance(canvas, Tensor) or canvas.ndim != 4 or canvas.shape[1] < channels or canvas.shape[1] % 3:
+        if not isinstance(canvas, Tensor) or canvas.ndim != 4 or canvas.shape[1] != 3:
             got = tuple(canvas.shape) if isinstance(canvas, Tensor) else f'{type(canvas).__name__} of {len(canvas)}'
             raise ValueError(
-                f'LeaveOneOutPreprocessor takes one (B, {channels}, H, W) canvas batch and got {got}. End the dataset '
-                f'pipeline by LoadCanvas{", LoadStylized" * (channels > 3)} and PackCanvas and set '
-                "train_dataloader.collate_fn=dict(type='default_collate')."
+                f'LeaveOneOutPreprocessor takes one (B, 3, H, W) canvas batch and got {got}. End the dataset pipeline '
+                "by LoadCanvas and PackCanvas and set train_dataloader.collate_fn=dict(type='default_collate')."
             )
         # train_step preprocesses inside autocast; views want float32.
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             size = data.get('image_size', canvas.shape[-2:])
             canvas = canvas.to(self.device, non_blocking=self._non_blocking)
             if not training:
-                return {'inputs': self.normalise(unit_range(canvas[:, :3]))}
+                return {'inputs': self.normalise(unit_range(canvas))}
+            candidates = data.get('candidates')
+            if candidates is not None:
+                candidates = candidates.to(self.device, non_blocking=self._non_blocking)
             table = self.pipeline.sample(len(canvas), step_generator(get_rank()), size)
-            views = self.normalise(self.pipeline.apply(canvas[:, :channels], table))
+            views = self.normalise(self.pipeline.apply(canvas, table, candidates))
             kept = {'table': table} if self.keep_table else {}
             return {'inputs': views, **kept}
 

@@ -13,6 +13,8 @@ from mmengine.model import ImgDataPreprocessor
 from mmpretrain.models import ClsDataPreprocessor
 from torch import Tensor, nn
 
+SPACES_HELP = '"V" (the default), a space, spaces joined by "+" (their concatenation), or "all" (each space)'
+
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
@@ -95,27 +97,31 @@ def representation_names(model: nn.Module) -> list[str]:
     return list(getattr(model, 'representation_names', ['V']))
 
 
-def resolve_spaces(model: nn.Module, asked: Sequence[str] | None = None) -> list[str]:
-    """The names of the representations that a user asked for.
+def resolve_spaces(model: nn.Module, asked: Sequence[str] | None = None) -> dict[str, list[str]]:
+    """The representations that a user asked for.
 
     Args:
         model: With spaces or without.
-        asked: None for V; ['all'] for every space; else names of spaces, or 'V'.
+        asked: None for V; else names of representations: 'V', a space, several spaces joined by '+', which are
+            concatenated in this order, or 'all' for each space.
 
     Returns:
-        Names for :func:`select`.
+        Each name to the names for :func:`select`, such as ``{'V': ['V'], 'color+rotation': ['color', 'rotation']}``.
 
     Raises:
-        ValueError: A name is unknown.
+        ValueError: A name is unknown, or there is none.
     """
     if asked is None:
-        return ['V']
+        return {'V': ['V']}
     spaces = [name for name in representation_names(model) if name != 'V']
-    if spaces and not isinstance(asked, str) and list(asked) == ['all']:
-        return spaces
-    if isinstance(asked, str) or not asked or not {'V', *spaces}.issuperset(asked):
-        raise ValueError(f'Asked for the spaces {asked}; {type(model).__name__} has {spaces}. Leave them out to get V.')
-    return list(asked)
+    names = [] if isinstance(asked, str) else [each for name in asked for each in (spaces if name == 'all' else [name])]
+    found = {name: name.split('+') for name in names}
+    if not found or not {'V', *spaces}.issuperset(part for parts in found.values() for part in parts):
+        raise ValueError(
+            f'Asked for the spaces {asked}; {type(model).__name__} has {spaces}. Give a list of some of them, of V, of '
+            "names joined by + (their concatenation), or of 'all' (each space); leave them out to get V."
+        )
+    return found
 
 
 def select(parts: Mapping[str, Tensor], names: Sequence[str] | None = None) -> Tensor:

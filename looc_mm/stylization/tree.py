@@ -5,7 +5,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 import cv2
@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from looc_mm.datasets.mirror import check_apart, claim, pictures_in, read, write
+from looc_mm.datasets.folder_job import FolderJob, Report, check_apart, pictures_in, read, write
 from looc_mm.datasets.stylized import INFIX, RANDOM_WEIGHTS
+from looc_mm.files import atomic_write
 
 from .adain import Stylizer
 
@@ -52,25 +53,6 @@ class Settings:
     def draw(self, picture: str, total: int) -> list[int]:
         """Which of ``total`` styles a picture gets: K different ones, by the seed and its relative path alone."""
         return random.Random(f'{self.seed}/{picture}').sample(range(total), self.styles_per_image)
-
-    def claim(self, out: Path, styles: list[str]) -> None:
-        """Note the settings and the list of styles in a folder; raises ValueError if it was made with others."""
-        mine = {**asdict(self), 'styles': len(styles), 'style_names': digest(name.encode() for name in styles)}
-        claim(out, SETTINGS, mine)
-        if self.weights == 'random':
-            (out / RANDOM_WEIGHTS).write_text(
-                'These pictures were made by tools/stylize.py --random-weights: they are no stylisations, and good for '
-                'nothing but trying the tools out.\n'
-            )
-
-
-@dataclass
-class Report:
-    """What became of a tree: pictures stylised now, finished before, and {path: what is wrong} of broken ones."""
-
-    stylized: int = 0
-    finished: int = 0
-    broken: dict[str, str] = field(default_factory=dict)
 
 
 class Pictures(Dataset):
@@ -138,41 +120,47 @@ def stylize_tree(
         raise ValueError(f'{paintings} has {len(styles)} styles; {settings.styles_per_image} per image are asked for.')
     _check_stems(source, [str(PurePosixPath(each).with_suffix('')) for each in pictures])
     _check_stems(paintings, [PurePosixPath(each).stem for each in styles])
-    settings.claim(out, styles)
+    names = {'styles': len(styles), 'style_names': digest(name.encode() for name in styles)}
+    job = FolderJob(out, SETTINGS, {**asdict(settings), **names}, 'Stylised')
+    if settings.weights == 'random':
+        with atomic_write(out / RANDOM_WEIGHTS) as part:
+            part.write_text(
+                'These pictures were made by tools/stylize.py --random-weights: they are no stylisations, and good for '
+                'nothing but trying the tools out.\n'
+            )
 
     drawn = {each: settings.draw(each, len(styles)) for each in pictures}
     targets = {each: [out / output_name(each, styles[style]) for style in drawn[each]] for each in pictures}
     todo = [each for each in pictures if not all(path.exists() for path in targets[each])]
-    report = Report(finished=len(pictures) - len(todo))
+    finished = Report(finished=len(pictures) - len(todo))
     if not todo:
-        return report
+        return finished
     used = sorted({style for each in todo for style in drawn[each]})
     data = Pictures([paintings / styles[style] for style in used], settings.size, square=True)
     table = _style_table(stylizer, data.batches(batch_size, workers), data.paths)  # N x 2 x C
     row = {style: index for index, style in enumerate(used)}
 
-    data = Pictures([source / each for each in todo], settings.size)
-    writing: list[Future] = []
-    with ThreadPoolExecutor(1 + workers) as pool, tqdm(total=len(todo), desc='Stylised', unit='img') as bar:
-        for items in data.batches(max(1, batch_size // settings.styles_per_image), workers):
-            for index, problem in items:
-                if isinstance(problem, str):
-                    report.broken[str(data.paths[index])] = problem
-                    bar.write(f'Skipped {data.paths[index]}: {problem}')
-            made: list[tuple[Path, np.ndarray]] = []
-            for indices, content in _by_size(items):
-                rows = torch.tensor([[row[style] for style in drawn[todo[index]]] for index in indices])
-                versions = _render(stylizer, content, table[rows.to(table.device)], settings.alpha)
-                for index, each in zip(indices, versions, strict=True):
-                    made += zip(targets[todo[index]], each, strict=True)
-                report.stylized += len(indices)
-            for future in writing:  # of the batch before: two are in memory at most, and a thread's error is met here
+    def reports() -> Iterator[Report]:
+        yield finished
+        data = Pictures([source / each for each in todo], settings.size)
+        writing: list[Future] = []
+        with ThreadPoolExecutor(1 + workers) as pool:
+            for items in data.batches(max(1, batch_size // settings.styles_per_image), workers):
+                broken = {str(data.paths[index]): each for index, each in items if isinstance(each, str)}
+                made: list[tuple[Path, np.ndarray]] = []
+                for indices, content in _by_size(items):
+                    rows = torch.tensor([[row[style] for style in drawn[todo[index]]] for index in indices])
+                    versions = _render(stylizer, content, table[rows.to(table.device)], settings.alpha)
+                    for index, each in zip(indices, versions, strict=True):
+                        made += zip(targets[todo[index]], each, strict=True)
+                for future in writing:  # of the batch before, so that two are in memory at most; raises its error
+                    future.result()
+                writing = [pool.submit(write, path, picture) for path, picture in made]
+                yield Report(made=len(items) - len(broken), steps=len(items), broken=broken)
+            for future in writing:
                 future.result()
-            writing = [pool.submit(write, path, picture) for path, picture in made]
-            bar.update(len(items))
-        for future in writing:
-            future.result()
-    return report
+
+    return job.collect(reports(), len(todo))
 
 
 def _by_size(items: list[tuple[int, Tensor | str]]) -> Iterator[tuple[list[int], Tensor]]:

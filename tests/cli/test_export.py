@@ -64,7 +64,7 @@ def test_formats(run_tool, checkpoint, tmp_path, capsys):
 
 def test_onnx(run_tool, tmp_path, capsys):
     checkpoint = save(tmp_path / 'epoch_1.pth', config(NARROW, 64))
-    run_tool(checkpoint, tmp_path / 'model.onnx', '--spaces', 'all', '--size', 40)
+    run_tool(checkpoint, tmp_path / 'model.onnx', '--spaces', 'V', 'all', 'color+rotation', '--size', 40)
     assert 'ONNX Runtime and PyTorch differ by' in capsys.readouterr().out
     outputs, _ = run_onnx(tmp_path / 'model.onnx', torch.rand(3, 3, 40, 40))
     assert {name: tuple(values.shape) for name, values in outputs.items()} == {
@@ -72,4 +72,5 @@ def test_onnx(run_tool, tmp_path, capsys):
         'invariant': (3, 8),
         'rotation': (3, 8),
         'color': (3, 8),
+        'color+rotation': (3, 16),
     }

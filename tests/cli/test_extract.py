@@ -56,11 +56,12 @@ def test_a_process_in_another_directory(checkpoint, folder, tmp_path):
 def test_every_space_and_chosen_ones(run_tool, checkpoint, folder, tmp_path, capsys):
     import pyarrow.parquet
 
-    run_tool(checkpoint, folder, tmp_path / 'all.npz', '--spaces', 'all', '--size', 40)
-    assert 'V (64), invariant (8), rotation (8), color (8)' in capsys.readouterr().out
+    run_tool(checkpoint, folder, tmp_path / 'all.npz', '--spaces', 'V', 'all', 'color+rotation', '--size', 40)
+    assert 'V (64), invariant (8), rotation (8), color (8), color+rotation (16)' in capsys.readouterr().out
     arrays = np.load(tmp_path / 'all.npz')
-    for space in ('invariant', 'rotation', 'color'):
-        assert np.array_equal(arrays[space], get_features(checkpoint, folder, [space], device='cpu', size=40))
+    for space in ('invariant', 'rotation', 'color', 'color+rotation'):
+        assert np.array_equal(arrays[space], get_features(checkpoint, folder, space, device='cpu', size=40))
+    assert np.array_equal(arrays['color+rotation'], np.concatenate([arrays['color'], arrays['rotation']], 1))
     run_tool(checkpoint, folder, tmp_path / 'two.parquet', '--spaces', 'color', 'V', '--size', 40, '--amp')
     table = pyarrow.parquet.read_table(tmp_path / 'two.parquet')
     assert table.column_names == ['path', 'color', 'V'] and table['path'].to_pylist() == PATHS

@@ -94,7 +94,7 @@ def train(source: Path, stylized: Path) -> None:
     ]
     dataset = ImageFolder(str(source), pipeline=[TRANSFORMS.build(step) for step in steps])
     batch = default_collate([dataset[index] for index in range(4)])
-    assert batch['inputs'].shape == (4, 15, 32, 32)
+    assert batch['inputs'].shape == (4, 3, 32, 32) and batch['candidates'].shape == (4, 4, 3, 32, 32)
     augmentations = ['StylizedTexture', dict(type='RandomResizedCrop', size=32), 'ColorJitter']
     pipeline = dict(
         type='LeaveOneOutPipeline',

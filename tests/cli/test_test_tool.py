@@ -93,8 +93,10 @@ def test_a_checkpoint_brings_its_model(run_tool, checkpoint, capsys):
 
 
 def test_all_spaces(run_tool, checkpoint):
-    records = run_tool(FACTORS, checkpoint, '--spaces', 'all')
-    assert records[0]['representation'] == ['invariant', 'rotation', 'color']
+    records = run_tool(FACTORS, checkpoint, '--spaces', 'all', 'color+rotation')
+    top1 = [record for record in records if record['metric'] == 'top1']
+    linear = [record['representation'] for record in top1 if record.get('factor') == 'shape']
+    assert linear == [['invariant'], ['rotation'], ['color'], ['color', 'rotation']]
     with pytest.raises(ValueError, match=r"\['texture'\].*\['invariant', 'rotation', 'color'\]"):
         run_tool(FACTORS, checkpoint, '--spaces', 'texture')
 

@@ -126,5 +126,6 @@ def test_batches_in_a_pipeline(tmp_path, workers):
     ]
     dataset = ImageFolder(str(tmp_path / 'in'), pipeline=[TRANSFORMS.build(step) for step in steps])
     (batch,) = DataLoader(dataset, batch_size=4, num_workers=workers, collate_fn=default_collate)
-    assert batch['inputs'].shape == (4, 12, 8, 8)
-    assert batch['inputs'][:, ::3, 0, 0].tolist() == [[i, 10 + i, 20 + i, 30 + i] for i in range(4)]
+    assert batch['inputs'].shape == (4, 3, 8, 8) and batch['candidates'].shape == (4, 3, 3, 8, 8)
+    assert batch['inputs'][:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert batch['candidates'][:, :, 0, 0, 0].tolist() == [[10 + i, 20 + i, 30 + i] for i in range(4)]

@@ -78,12 +78,15 @@ def test_pack_turns_bgr_into_contiguous_rgb():
     assert 'labels' not in packed
 
 
-def test_pack_puts_candidates_behind_the_image():
+def test_pack_gives_candidates_an_entry_of_their_own():
     images = [np.full((4, 6, 3), (30 * index, 30 * index + 10, 30 * index + 20), np.uint8) for index in range(3)]
     packed = PackCanvas()({'img': images[0], 'candidates': images[1:], 'ori_shape': (40, 60)})
-    assert packed['inputs'].shape == (9, 4, 6) and packed['inputs'].dtype == torch.uint8
-    assert packed['inputs'].is_contiguous()
-    assert packed['inputs'][:, 0, 0].tolist() == [20, 10, 0, 50, 40, 30, 80, 70, 60]
+    assert packed['inputs'].shape == (3, 4, 6) and packed['candidates'].shape == (2, 3, 4, 6)
+    assert packed['inputs'].dtype == packed['candidates'].dtype == torch.uint8
+    assert packed['inputs'].is_contiguous() and packed['candidates'].is_contiguous()
+    assert packed['inputs'][:, 0, 0].tolist() == [20, 10, 0]
+    assert packed['candidates'][:, :, 0, 0].tolist() == [[50, 40, 30], [80, 70, 60]]
+    assert 'candidates' not in PackCanvas()({'img': images[0], 'ori_shape': (40, 60)})
 
 
 def test_pack_takes_the_labels_that_are_there():

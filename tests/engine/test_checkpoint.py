@@ -100,7 +100,7 @@ def test_interrupted_save_leaves_the_old_checkpoint(build_runner, monkeypatch):
         patch.setattr(write_bytes, write_half)
         with pytest.raises(OSError, match='no space'):
             build_runner(default_hooks__checkpoint__max_keep_ckpts=1, resume=True).train()
-    assert names(runner.work_dir) == ['epoch_1.pth', 'last_checkpoint', 'unfinished.pth']
+    assert names(runner.work_dir) == ['epoch_1.pth', 'last_checkpoint']
 
     resumed = build_runner(default_hooks__checkpoint__max_keep_ckpts=1, resume=True)
     resumed.train()

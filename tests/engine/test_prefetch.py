@@ -24,6 +24,13 @@ def test_the_loaders_batches_in_its_order():
     assert list(Prefetched(DataLoader([]), torch.device('cpu'))) == []
 
 
+def test_images_and_candidates_go_to_the_device_and_the_rest_stays():
+    batch = {'inputs': torch.ones(2), 'candidates': torch.ones(2, 4), 'image_size': torch.ones(2), 'labels': {}}
+    (moved,) = Prefetched([batch], torch.device('meta'))
+    where = {key: value.device.type for key, value in moved.items() if key != 'labels'}
+    assert where == {'inputs': 'meta', 'candidates': 'meta', 'image_size': 'cpu'} and moved['labels'] == {}
+
+
 def test_it_is_one_batch_ahead():
     data = Squares()
     data.read = []

@@ -1,7 +1,9 @@
 import argparse
+import json
 import runpy
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import torch
@@ -46,6 +48,32 @@ def test_trains_and_resumes(train, tmp_path):
 def test_non_finite_loss_is_a_failure(train):
     with pytest.raises(FloatingPointError):
         train('--cfg-options', 'model.poison=nan')
+
+
+@pytest.mark.parametrize('steps, rates', [(1, [0.1]), (4, [0.001, 0.1, 0.1, 0.05])])
+def test_a_training_of_one_short_epoch(train, toy_config, tmp_path, steps, rates):
+    """One step has no warm-up; of four steps two are the warm-up, and the cosine falls over the other two."""
+    with toy_config.open('a') as file:
+        file.write("""
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=1, convert_to_iter_based=True)]
+""")
+    options = [
+        f'train_dataloader.batch_size={16 // steps}',
+        'train_cfg.max_epochs=1',
+        'default_hooks.logger.interval=1',
+    ]
+    train('--cfg-options', *options, 'log_processor.window_size=1', f'experiment_name={uuid4().hex}')
+    (log,) = (tmp_path / 'work').glob('*/*.log')
+    said = 'An epoch has 1 steps, too few' in log.read_text()
+    assert said == (steps == 1)
+    assert (
+        'LinearLR would have no step and is dropped, and CosineAnnealingLR begins at step 0' in log.read_text()
+    ) == said
+    (scalars,) = (tmp_path / 'work').glob('*/vis_data/scalars.json')
+    found = [json.loads(line)['lr'] for line in scalars.read_text().splitlines()]
+    assert found == pytest.approx(rates)
 
 
 def test_options_reach_the_config(parsed, toy_config):

@@ -1,6 +1,8 @@
 import torch
 
 from looc_mm.evaluation.protocols.invariance import invariance
+from looc_mm.models import LeaveOneOutPreprocessor
+from looc_mm.views import LeaveOneOutPipeline
 from looc_mm.visualization import draw_matrix
 from tests.models.test_multi_head_moco import build
 
@@ -30,12 +32,28 @@ def test_cosines_of_views_that_differ_in_one_thing():
     assert matrix[1, columns.index('flip')] < 0.9999, 'the left half is another one'
 
 
+def test_candidates_are_chosen_from():
+    """With one candidate, twice as bright, V of a view is the mean of the one or the other."""
+    dim = CANVAS // 2
+    texture = LeaveOneOutPipeline([dict(type='StylizedTexture', styles=1)], ['texture'])
+    model = Colours(LeaveOneOutPreprocessor(texture, mean=(0.4, 0.3, 0.2), std=(1, 1, 1)))
+    _, matrix = invariance(model, dim, seed=3, batch_size=4, candidates=2 * dim[:, None])
+    means = [(factor * dim / 255).mean((2, 3)) - torch.tensor([0.4, 0.3, 0.2]) for factor in (1, 2)]
+    two, generator = LeaveOneOutPipeline(texture.augmentations, []), torch.Generator().manual_seed(3)
+    drawn = [two.sample(size, generator, (40, 40)) for size in (4, 2)]
+    q, k = (torch.cat([each[view]['texture']['choice'] for each in drawn]) for view in ('q', 'k_0'))
+    cosines = [
+        torch.cosine_similarity(means[a][i], means[b][i], 0)
+        for i, (a, b) in enumerate(zip(q, k, strict=True))
+        if a != b
+    ]
+    assert 0 < len(cosines) < 6 and abs(matrix[0, 0] - torch.stack(cosines).mean()) < 1e-5 and matrix[0, 0] < 0.99
+
+
 def test_by_a_loop_over_images():
     model = build().eval()
     _, matrix = invariance(model, CANVAS, seed=5, batch_size=6)
     pipeline = model.data_preprocessor.pipeline
-    from looc_mm.views import LeaveOneOutPipeline
-
     two = LeaveOneOutPipeline(pipeline.augmentations, leave_one_out=[])
     table = two.sample(6, torch.Generator().manual_seed(5), (40, 40))
     index = [each.name for each in pipeline.augmentations].index('rotation')

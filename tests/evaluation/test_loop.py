@@ -56,10 +56,27 @@ def test_several_datasets_in_one_pass_are_what_each_is_alone(build_runner, tmp_p
     assert len(list((tmp_path / 'features').iterdir())) == 5, 'one of each alone, two of several'
 
 
-@pytest.mark.parametrize('asked, recorded', [(['all'], ['invariant', 'rotation']), (['rotation'], ['rotation'])])
-def test_spaces_in_place_of_v(build_runner, tmp_path, asked, recorded):
-    build_runner(protocols=[LINEAR], representation=asked).test()
-    assert json.loads((tmp_path / 'results.json').read_text())[0]['representation'] == recorded
+@pytest.mark.parametrize(
+    'asked, recorded',
+    [
+        (['all'], [['invariant'], ['rotation']]),
+        (['rotation'], [['rotation']]),
+        (['invariant+rotation', 'V'], [['invariant', 'rotation'], 'V']),
+    ],
+)
+def test_each_representation_is_scored(build_runner, tmp_path, asked, recorded):
+    metrics = build_runner(protocols=[LINEAR, dict(type='Retrieval')], representation=asked).test()
+    records = json.loads((tmp_path / 'results.json').read_text())
+    linear = [each for each in records if each['protocol'] == 'linear']
+    assert [each['representation'] for each in linear] == recorded
+    for each in linear:
+        alone = build_runner(protocols=[LINEAR], representation=['+'.join(each['representation'])]).test()
+        assert list(alone.values()) == [each['value']]
+    names = [name for name in metrics if name.startswith('linear')]
+    several = [f'linear/fake/{"+".join(each)}/top1' for each in recorded]
+    assert names == (several if len(recorded) > 1 else ['linear/fake/top1'])
+    once = [(each['metric'], str(each['representation'])) for each in records if each['protocol'] == 'retrieval']
+    assert once and len(once) == len(set(once)), 'what compares all representations runs once'
 
 
 def test_unknown_space(build_runner):

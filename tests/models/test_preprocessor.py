@@ -33,6 +33,21 @@ def test_training_makes_normalised_views(canvas):
     assert torch.equal(out['inputs'], expected)
 
 
+def test_views_choose_from_the_candidates_of_the_batch(canvas):
+    candidates = torch.randint(0, 256, (6, 2, 3, 40, 40), dtype=torch.uint8)
+    texture = dict(type='StylizedTexture', styles=2)
+    module = LeaveOneOutPreprocessor({**PIPELINE, 'augmentations': [texture, *PIPELINE['augmentations']]})
+    module.keep_table = True
+    out = module({'inputs': canvas, 'candidates': candidates}, training=True)
+    again = module.normalise(module.pipeline.apply(canvas, out['table'], candidates))
+    assert torch.equal(out['inputs'], again)
+    assert any((row['texture']['choice'] > 0).any() for row in out['table'].values())
+    plain = module({'inputs': canvas, 'candidates': candidates})['inputs']
+    assert torch.equal(plain, module({'inputs': canvas})['inputs']), 'evaluation takes the originals'
+    with pytest.raises(ValueError, match=r'got 0 candidates.*LoadStylized\(styles=2\)'):
+        module({'inputs': canvas}, training=True)
+
+
 def test_the_table_is_handed_on_and_labels_are_not(canvas):
     module = LeaveOneOutPreprocessor(PIPELINE)
     module.keep_table = True
@@ -59,6 +74,10 @@ def test_views_are_float32_under_autocast(canvas):
 
 def test_anything_but_a_canvas_batch_is_refused(canvas):
     module = LeaveOneOutPreprocessor(PIPELINE)
-    for inputs, got in ((list(canvas), 'list of 6'), (canvas[0], r'\(3, 40, 40\)')):
+    for inputs, got in (
+        (list(canvas), 'list of 6'),
+        (canvas[0], r'\(3, 40, 40\)'),
+        (canvas.repeat(1, 2, 1, 1), '6, 40'),
+    ):
         with pytest.raises(ValueError, match=f'{got}.*LoadCanvas.*default_collate'):
             module({'inputs': inputs}, training=True)

@@ -46,9 +46,12 @@ def test_one_choice_out_of_all(plus):
     assert torch.equal(select(parts), v) and torch.equal(select(parts, ['V']), v)
     assert torch.equal(select(parts, ['color', 'invariant']), torch.cat([parts['color'], parts['invariant']], 1))
     assert torch.equal(model.extract_feat(images, ['color']), parts['color'])
-    assert resolve_spaces(model) == ['V'] and resolve_spaces(model, ['all']) == list(model.spaces)
-    assert resolve_spaces(model, ['color', 'V']) == ['color', 'V']
-    for asked in ([], 'color', ['colour'], ['all', 'color']):
+    each = {'invariant': ['invariant'], 'rotation': ['rotation'], 'color': ['color']}
+    assert resolve_spaces(model) == {'V': ['V']} and resolve_spaces(model, ['all']) == each
+    assert list(resolve_spaces(model, ['V', 'all', 'color'])) == ['V', 'invariant', 'rotation', 'color']
+    both = resolve_spaces(model, ['color+invariant', 'V'])
+    assert both == {'color+invariant': ['color', 'invariant'], 'V': ['V']}
+    for asked in ([], 'color', ['colour'], ['color+'], ['all+color']):
         with pytest.raises(ValueError, match=r"MultiHeadMoCo has \['invariant', 'rotation', 'color'\]"):
             resolve_spaces(model, asked)
     with pytest.raises(ValueError, match='there are'):

@@ -21,9 +21,11 @@ import cv2
 import torch
 from mmengine.config import Config
 
+from looc_mm.checkpoint import load_model
 from looc_mm.corruptions import CORRUPTIONS, corrupt_tree
 from looc_mm.corruptions.tree import Settings
 from looc_mm.datasets import Factors
+from looc_mm.models.representation import representation_names
 
 from .reference import ROOT, write
 
@@ -72,12 +74,14 @@ def all_records(checkpoint: Path, images: int = 256) -> list[dict[str, Any]]:
         Records without ``seconds``; ``checkpoint`` is the file's name.
     """
     checkpoint, home, threads = checkpoint.resolve(), Path.cwd(), torch.get_num_threads()
+    spaces = [name for name in representation_names(load_model(checkpoint)) if name != 'V']
+    together = ['--spaces', '+'.join(spaces) or 'all']  # a model without spaces refuses
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
             write_corrupted(images // 2)
-            return [record for spaces in ([], ['--spaces', 'all']) for record in run_all(checkpoint, images, spaces)]
+            return [record for asked in ([], together) for record in run_all(checkpoint, images, asked)]
         finally:
             os.chdir(home)
             torch.set_num_threads(threads)

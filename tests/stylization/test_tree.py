@@ -33,7 +33,7 @@ def made(out: Path) -> dict[str, np.ndarray]:
 
 def test_names_and_geometry(folders, stylizer):
     source, art, out = folders
-    assert stylize_tree(stylizer, *folders, SMALL).stylized == 3
+    assert stylize_tree(stylizer, *folders, SMALL).made == 3
     pictures = made(out)
     assert {name.split('-stylized-')[0] for name in pictures} == {'a', 'b/c', 'b/d'} and len(pictures) == 6
     assert {Path(name).suffix for name in pictures if name.startswith('b/c')} == {'.jpg'}
@@ -55,7 +55,7 @@ def test_a_run_goes_on_where_it_stopped(folders, stylizer):
     lost.unlink()
     lost.with_name(f'.{lost.name}.part').write_bytes(b'half')
     report = stylize_tree(stylizer, *folders, SMALL)
-    assert (report.stylized, report.finished) == (1, 2)
+    assert (report.made, report.finished) == (1, 2)
     again = made(out)
     assert again.keys() == whole.keys()
     assert all((np.abs(again[name].astype(int) - whole[name]) <= 2).all() for name in whole)
@@ -66,7 +66,7 @@ def test_a_run_goes_on_where_it_stopped(folders, stylizer):
 def test_broken_pictures_are_named_and_the_others_made(folders, stylizer):
     (folders[0] / 'b/broken.jpg').write_bytes(b'no picture')
     report = stylize_tree(stylizer, *folders, SMALL)
-    assert report.stylized == 3
+    assert report.made == 3
     assert list(report.broken) == [str(folders[0] / 'b/broken.jpg')]
 
 

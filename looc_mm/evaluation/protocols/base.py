@@ -55,12 +55,14 @@ class Protocol:
         name: Of the protocol in ``results.json`` and for ``--protocols``; by default the class's in snake case.
         rotate_train: How training images are turned before they are embedded; see :func:`extract`.
         rotate_test: How test images are turned.
+        per_representation: Whether it runs on each representation that was asked for; else it runs once.
         in_all: Whether ``--protocols all`` runs it: it reads extracted features, and no other data.
     """
 
     name: ClassVar[str]
     rotate_train: str | None = None
     rotate_test: str | None = None
+    per_representation: ClassVar[bool] = True
     in_all: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -116,6 +118,8 @@ class Protocol:
 
 class SpacesProtocol(Protocol):
     """A protocol that compares spaces."""
+
+    per_representation = False
 
     def unsuitable(self, source: FeatureSource) -> str | None:
         """The model must have spaces."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.data import default_collate
 
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.models.representation import frozen, representations
@@ -31,6 +32,7 @@ class InvarianceMatrix(Protocol):
         seed: Of the view tables.
     """
 
+    per_representation = False
     name = 'invariance'
 
     def __init__(self, images: int = 512, seed: int = 0) -> None:
@@ -45,8 +47,8 @@ class InvarianceMatrix(Protocol):
     def run(self, source: FeatureSource) -> Iterator[Score | Drawing]:
         """One score for each representation and augmentation, and a figure, which marks spaces that learnt nothing."""
         data: Any = source.dataset('test')
-        canvas = torch.stack([data[i]['inputs'] for i in range(min(self.images, len(data)))])
-        rows, matrix = invariance(source.model, canvas, self.seed)
+        batch = default_collate([data[i] for i in range(min(self.images, len(data)))])
+        rows, matrix = invariance(source.model, batch['inputs'], self.seed, candidates=batch.get('candidates'))
         pipeline: Any = source.model.data_preprocessor.pipeline  # type: ignore[union-attr]
         columns = [each.name for each in pipeline.augmentations]
         for r, row in enumerate(rows):
@@ -56,14 +58,17 @@ class InvarianceMatrix(Protocol):
         yield Drawing('invariance.png', draw_matrix(matrix, labels, columns))
 
 
-def invariance(model: nn.Module, canvas: Tensor, seed: int = 0, batch_size: int = 64) -> tuple[list[str], Tensor]:
+def invariance(
+    model: nn.Module, canvas: Tensor, seed: int = 0, batch_size: int = 64, candidates: Tensor | None = None
+) -> tuple[list[str], Tensor]:
     """Mean cosines between views that differ in one augmentation, over the images on which it drew two values.
 
     Args:
         model: Has the preprocessor and the spaces of :class:`looc_mm.models.multi_head.MultiHead`.
-        canvas: (B, channels, H, W) uint8.
+        canvas: (B, 3, H, W) uint8.
         seed: Of the view table.
         batch_size: Images at a time.
+        candidates: (B, K, 3, H, W) uint8, for ``StylizedTexture``.
 
     Returns:
         Names of the representations, and (R, A).
@@ -74,13 +79,15 @@ def invariance(model: nn.Module, canvas: Tensor, seed: int = 0, batch_size: int 
     names: list[str] = []
     total = count = torch.zeros(())
     with frozen(model):
-        for images in canvas.split(batch_size):
-            images = images.to(preprocessor.device)
+        for start in range(0, len(canvas), batch_size):
+            rows = slice(start, start + batch_size)
+            images = canvas[rows].to(preprocessor.device)
+            some = None if candidates is None else candidates[rows].to(preprocessor.device)
             table = pipeline.sample(len(images), generator, images.shape[-2:])
             sums, numbers = [], []
             for augmentation in pipeline.augmentations:
                 other = {**table['q'], augmentation.name: table['k_0'][augmentation.name]}
-                views = preprocessor.normalise(pipeline.apply(images, {'q': table['q'], 'k_0': other}))
+                views = preprocessor.normalise(pipeline.apply(images, {'q': table['q'], 'k_0': other}, some))
                 q, k = (representations(model, view) for view in views)
                 names = list(q)
                 drawn = zip(table['q'][augmentation.name].values(), other[augmentation.name].values(), strict=True)

@@ -29,6 +29,7 @@ class Retrieval(Protocol):
         seed: Not used; the angles are the source's.
     """
 
+    per_representation = False
     name = 'retrieval'
 
     def __init__(self, k: int = 10, pictures: int = 4, shown: int = 5, rotate: bool = True, seed: int = 0) -> None:

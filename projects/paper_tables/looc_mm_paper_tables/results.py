@@ -8,9 +8,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
-from .published import ALIASES, ALL_SPACES, DATASETS, METHODS, SUITE, Column, Row, Table, number_text
+from .published import (
+    ALIASES,
+    ALL_SPACES,
+    DATASETS,
+    METHODS,
+    SUITE,
+    TEXTURE_METHODS,
+    Column,
+    Row,
+    Table,
+    number_text,
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +34,7 @@ class Result:
         solver: How a linear layer was fitted; None where the record does not say.
         run: Absolute path of the checkpoint.
         suite: Which configs the method was trained by; None where the method was given by hand.
+        texture: Type of the augmentation of texture; None where the method has none or was given by hand.
         source: The file that it stands in.
     """
 
@@ -38,6 +50,7 @@ class Result:
     seed: int | None
     method: str
     suite: str | None
+    texture: str | None
     source: Path
 
 
@@ -93,23 +106,33 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-def find_method(checkpoint: str, given: Mapping[str, str]) -> tuple[str, str | None] | None:
-    """Which method a checkpoint is of: the one given for the longest prefix of its path, else by its folders' names.
+class Origin(NamedTuple):
+    """The method, suite and texture of a result, as in ``Result``."""
+
+    method: str
+    suite: str | None = None
+    texture: str | None = None
+
+
+def find_method(checkpoint: str, experiment: str | None, given: Mapping[str, str]) -> Origin | None:
+    """Which method a checkpoint is of: the one given for the longest prefix of its path, or that of its config.
 
     Args:
         checkpoint: Its path.
+        experiment: Name of its pretraining config, by the record; None if the record does not name it.
         given: Prefix of a path to method.
 
     Returns:
-        The method and the suite of its config, None where it was given; or None if it is none of the tables'.
+        The method, and what else the config's name says; None if it is no method of the tables.
     """
     for prefix in sorted(given, key=lambda each: len(os.path.abspath(each)), reverse=True):
         if PurePath(os.path.abspath(checkpoint)).is_relative_to(os.path.abspath(prefix)):
-            return given[prefix], None
-    for folder in reversed(PurePath(checkpoint).parts[:-1]):
-        if match := re.fullmatch(f'({"|".join(METHODS)})_({SUITE})', folder):
-            return match[1], match[2]
-    return None
+            return Origin(given[prefix])
+    match = re.fullmatch(f'({"|".join(METHODS)})(_stylized)?_({SUITE})', experiment or '')
+    if match is None or (match[2] and match[1] not in TEXTURE_METHODS):
+        return None
+    texture = 'StylizedTexture' if match[2] else 'RandomConvTexture' if match[1] in TEXTURE_METHODS else None
+    return Origin(match[1], match[3], texture)
 
 
 def collect(
@@ -136,13 +159,16 @@ def collect(
     for path in files:
         for record in read_results(path):
             checkpoint = record['checkpoint']
-            found = find_method(checkpoint, given) if checkpoint else None
+            experiment = record.get('experiment')
+            found = find_method(checkpoint, experiment, given) if checkpoint else None
             if found is None:
-                left[f'{checkpoint}: no method of the tables' if checkpoint else 'random weights'] += 1
-            elif suite and found[1] not in (suite, None):
-                left[f'{checkpoint}: suite {found[1]}'] += 1
+                config = f'config {experiment}' if experiment else 'its record names no config'
+                why = f'{checkpoint}: no method of the tables ({config})'
+                left[why if checkpoint else 'random weights'] += 1
+            elif suite and found.suite not in (suite, None):
+                left[f'{checkpoint}: suite {found.suite}'] += 1
             else:
-                results.append(_result(record, path, *found))
+                results.append(_result(record, path, found))
     return results, left
 
 
@@ -205,7 +231,7 @@ def _problem(record: Any) -> str | None:
         is_number = isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number)
         if not is_number and (key == 'value' or number is not None):
             return f'{key} is a number, got {number!r}'
-    for key, kind in (('checkpoint', str), ('factor', str), ('solver', str), ('seed', int)):
+    for key, kind in (('checkpoint', str), ('experiment', str), ('factor', str), ('solver', str), ('seed', int)):
         if not isinstance(record.get(key), kind | None):
             return f'{key} is {kind.__name__} or null, got {record[key]!r}'
     chosen = record['representation']
@@ -214,7 +240,7 @@ def _problem(record: Any) -> str | None:
     return None
 
 
-def _result(record: dict[str, Any], path: Path, method: str, suite: str | None) -> Result:
+def _result(record: dict[str, Any], path: Path, origin: Origin) -> Result:
     chosen = record['representation']
     return Result(
         protocol=record['protocol'],
@@ -227,8 +253,7 @@ def _result(record: dict[str, Any], path: Path, method: str, suite: str | None) 
         solver=record.get('solver'),
         run=os.path.abspath(record['checkpoint']),
         seed=record.get('seed'),
-        method=method,
-        suite=suite,
+        **origin._asdict(),
         source=path,
     )
 
@@ -279,6 +304,11 @@ def _distinct(found: list[Result], where: str) -> list[Result]:
                 f'{where}: {first.source} has {first.value:g} and {each.source} {each.value:g} for the same checkpoint '
                 'and seed. Give one of the files.'
             )
+    if len({each.texture for each in runs.values()}) > 1:
+        raise ValueError(
+            f'{where}: there are runs with stylised images and runs with RandomConvTexture, and no mean of both. Give '
+            f'the results of one kind: {", ".join(sorted({str(each.source) for each in runs.values()}))}.'
+        )
     checkpoints: dict[str, str] = {}
     for path, _ in runs:
         folder, name = os.path.split(path)

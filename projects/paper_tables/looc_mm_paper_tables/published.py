@@ -223,6 +223,7 @@ TABLE_E1 = Table(
 
 TABLES = (TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5, TABLE_E1)
 METHODS = sorted({row.method for table in TABLES for row in table.rows})
+TEXTURE_METHODS = [each for each in METHODS if 'texture' in each or each.endswith('_all')]
 
 
 def number_text(number: Number) -> str:

@@ -25,7 +25,7 @@ class Section:
         claim: Of the paper.
         summary: How many of its comparisons ours repeat.
         verdicts: One for every comparison that we have both numbers of.
-        notes: What to know about the paper's numbers.
+        notes: What to know about the paper's numbers and ours.
     """
 
     title: str
@@ -75,8 +75,8 @@ def build_page(results: Sequence[Result], stand_ins: Mapping[str, str] | None = 
         given = ', '.join(sorted({each.dataset for each in results})) or 'none'
         raise ValueError(
             f'No result has a place in the tables. Their datasets are {", ".join(DATASETS)}; the results of known '
-            f'methods have {given}. --map shows stand-ins, and --method tells of which method a checkpoint is whose '
-            "folders' names do not."
+            f'methods have {given}. --map shows stand-ins, and --method gives the method of checkpoints whose records '
+            'do not name a config of the tables.'
         )
     if len(suites) > 1:
         raise ValueError(
@@ -191,7 +191,23 @@ def _section(table: Table, found: list[list[list[Result]]], stand_ins: Mapping[s
         summary = f'{same} of {len(verdicts)} comparisons point the same way'
         missing = len(table.checks) - len(verdicts)
         summary += f'; {missing} more lack a number.' if missing else '.'
-    return Section(f'{table.name}. {table.caption}', warning, head, body, table.claim, summary, verdicts, table.notes)
+    notes = (*table.notes, *_texture_note(table, found))
+    return Section(f'{table.name}. {table.caption}', warning, head, body, table.claim, summary, verdicts, notes)
+
+
+def _texture_note(table: Table, found: list[list[list[Result]]]) -> list[str]:
+    """Which rows have another texture than the paper's; empty if none has."""
+    rows = [
+        row.label
+        for row, cells in zip(table.rows, found, strict=True)
+        if any(each.texture == 'RandomConvTexture' for runs in cells for each in runs)
+    ]
+    if not rows:
+        return []
+    return [
+        f"In our numbers of {', '.join(rows)}, texture is RandomConvTexture (random convolutions) and not the paper's "
+        'stylised images.'
+    ]
 
 
 def _heading(column: Column, stand_ins: Mapping[str, str]) -> str:

@@ -5,9 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-
-from looc_mm.corruptions import GROUPS
-from looc_mm.paper_tables import (
+from looc_mm_paper_tables import (
     METHODS,
     TABLES,
     aggregate,
@@ -19,8 +17,11 @@ from looc_mm.paper_tables import (
     to_markdown,
     write_pages,
 )
+from mmengine.config import Config
 
-CONFIGS = Path(__file__).parents[1] / 'configs'
+from looc_mm.corruptions import GROUPS
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 # Typed from the paper a second time, a whole row each: (table, index of the row, method, numbers).
 PAPER = [
@@ -78,9 +79,10 @@ HEADS['Table 4'] = HEADS['Table 5']
 
 
 def record(checkpoint: str | None, value: float, **more) -> dict:
+    """A record of a checkpoint <folder>/<config>/..."""
     return {
         **dict(protocol='linear', dataset='in100', representation='V', metric='top1', value=value, ci=None),
-        **dict(checkpoint=checkpoint, seed=0, seconds=1.0),
+        **dict(checkpoint=checkpoint, experiment=checkpoint and checkpoint.split('/')[1], seed=0, seconds=1.0),
         **more,
     }
 
@@ -161,28 +163,70 @@ def test_the_papers_all_cannot_be_rebuilt():
 def test_methods_are_those_of_the_configs():
     for method in METHODS:
         for suite in ('r50_in100', 'r18_imagenette', 'factors'):
-            assert len(list(CONFIGS.glob(f'*/{method}_{suite}.py'))) == 1
-            assert find_method(f'work_dirs/{method}_{suite}/epoch_1.pth', {}) == (method, suite)
-    for other in ('multi_head_moco_r50_in100', 'looc_all_stylized_r50_in100', 'augself_factors'):
+            (path,) = CONFIGS.glob(f'*/{method}_{suite}.py')
+            found = find_method('any/epoch_1.pth', f'{method}_{suite}', {})
+            assert found == (method, suite, texture_of(path))
+    for other in ('multi_head_moco_r50_in100', 'looc_simclr_r50_in100', 'augself_factors'):
         assert len(list(CONFIGS.glob(f'*/{other}.py'))) == 1
-        assert find_method(f'work_dirs/{other}/epoch_1.pth', {}) is None
+        assert find_method('any/epoch_1.pth', other, {}) is None
+
+
+def texture_of(config: Path) -> str | None:
+    """The type of the texture augmentation that a config builds."""
+    pipeline = (Config.fromfile(config).model.get('data_preprocessor') or {}).get('pipeline', {})
+    found = [each['type'] for each in pipeline.get('augmentations', ()) if each['type'].endswith('Texture')]
+    return found[0] if found else None
 
 
 @pytest.mark.parametrize(
-    ('checkpoint', 'expected'),
+    ('checkpoint', 'experiment', 'expected'),
     [
-        ('work_dirs/looc_r50_in100/epoch_500.pth', ('looc', 'r50_in100')),
-        ('/a/work_dirs/tables/loocpp_all_factors/seed2/epoch_16.pth', ('loocpp_all', 'factors')),
-        ('moco_factors/looc_rotation_texture_r18_imagenette/epoch_1.pth', ('looc_rotation_texture', 'r18_imagenette')),
-        ('work_dirs/looc_simclr_factors/epoch_16.pth', None),
-        ('work_dirs/mine/looc_factors.pth', None),
-        ('given/a/epoch_1.pth', ('looc', None)),
-        ('given/b/epoch_1.pth', ('moco_all', None)),
-        ('given_not/epoch_1.pth', None),
+        ('work_dirs/mine/epoch_500.pth', 'looc_r50_in100', ('looc', 'r50_in100', None)),
+        (
+            'work_dirs/looc_r50_in100/epoch_500.pth',
+            'loocpp_all_factors',
+            ('loocpp_all', 'factors', 'RandomConvTexture'),
+        ),
+        ('work_dirs/looc_r50_in100/epoch_500.pth', 'mine', None),
+        ('work_dirs/looc_r50_in100/epoch_500.pth', None, None),
+        ('work_dirs/mine/epoch_16.pth', 'looc_simclr_factors', None),
+        ('work_dirs/mine/epoch_16.pth', 'moco_stylized_r50_in100', None),
+        ('given/a/epoch_1.pth', 'moco_factors', ('looc', None, None)),
+        ('given/b/epoch_1.pth', None, ('moco_all', None, None)),
+        ('given_not/epoch_1.pth', None, None),
     ],
 )
-def test_method_of_a_checkpoint(checkpoint, expected):
-    assert find_method(checkpoint, {'given': 'looc', 'given/b/': 'moco_all'}) == expected
+def test_the_method_is_the_records_and_not_the_folders(checkpoint, experiment, expected):
+    assert find_method(checkpoint, experiment, {'given': 'looc', 'given/b/': 'moco_all'}) == expected
+
+
+def test_stylised_images_are_the_papers_setting_of_looc_all(results):
+    stylized, plain = 'looc_all_stylized_r50_in100', 'looc_all_r50_in100'
+    (path,) = CONFIGS.glob(f'*/{stylized}.py')
+    assert texture_of(path) == 'StylizedTexture'
+    assert find_method('any.pth', stylized, {}) == ('looc_all', 'r50_in100', 'StylizedTexture')
+    page = build_page(results([record(run(stylized), 70.0)]))
+    assert cells(page, 'Table 4')['LooC'][0] == '70.0'
+    assert not [note for note in section(page, 'Table 4').notes if 'RandomConvTexture' in note]
+    with pytest.raises(ValueError, match='runs with stylised images and runs with RandomConvTexture, and no mean'):
+        build_page(results([record(run(stylized), 70.0)], [record(run(plain), 60.0)]))
+
+
+def test_a_note_names_the_rows_with_another_texture_than_the_papers(results):
+    page = build_page(
+        results(
+            [record(run('looc_texture_r50_in100'), 60.0)],
+            [record(run('loocpp_rotation_texture_r50_in100'), 61.0)],
+            [record(run('looc_rotation_r50_in100'), 62.0)],
+        )
+    )
+    note = (
+        'In our numbers of LooC (texture), LooC++ (rotation, texture), texture is RandomConvTexture (random '
+        "convolutions) and not the paper's stylised images."
+    )
+    assert section(page, 'Table 3').notes[-1] == note
+    assert f'Note: {note}'.replace("'", '&#x27;') in to_html(page)
+    assert not [each for table in ('Table 1', 'Table 4') for each in section(page, table).notes if 'texture' in each]
 
 
 def test_a_method_given_by_hand_goes_before_the_folders_name(results):
@@ -372,7 +416,10 @@ def test_what_has_no_method_is_counted(tmp_path):
     path.write_text(json.dumps([record(None, 1), record(run('augself_factors'), 1), record(run('moco_factors'), 1)]))
     found, left = collect([path])
     assert [each.method for each in found] == ['moco']
-    assert left == {'random weights': 1, f'{run("augself_factors")}: no method of the tables': 1}
+    assert left == {
+        'random weights': 1,
+        f'{run("augself_factors")}: no method of the tables (config augself_factors)': 1,
+    }
     assert collect([path], suite='r50_in100')[0] == []
 
 
@@ -410,12 +457,12 @@ def test_stand_ins_that_cannot_be(results):
         ('{}', 'it is no list'),
         ('[1]', 'a record is a dict, got int'),
         ('[{"protocol": "linear"}]', 'lacks dataset, representation, metric, value, checkpoint'),
-        (json.dumps([record('a', float('nan'))]), 'value is a number, got nan'),
-        (json.dumps([record('a', 1, ci='0.5')]), "ci is a number, got '0.5'"),
-        (json.dumps([record('a', 1, representation='Z')]), "representation is 'V' or a list of spaces, got 'Z'"),
-        (json.dumps([record('a', 1, dataset=None)]), 'dataset is a name, got None'),
-        (json.dumps([record(1, 1)]), 'checkpoint is str or null, got 1'),
-        (json.dumps([record('a', 1, seed=[1])]), r'seed is int or null, got \[1\]'),
+        (json.dumps([record('w/a', float('nan'))]), 'value is a number, got nan'),
+        (json.dumps([record('w/a', 1, ci='0.5')]), "ci is a number, got '0.5'"),
+        (json.dumps([record('w/a', 1, representation='Z')]), "representation is 'V' or a list of spaces, got 'Z'"),
+        (json.dumps([record('w/a', 1, dataset=None)]), 'dataset is a name, got None'),
+        (json.dumps([record('w/a', 1) | {'checkpoint': 1}]), 'checkpoint is str or null, got 1'),
+        (json.dumps([record('w/a', 1, seed=[1])]), r'seed is int or null, got \[1\]'),
     ],
 )
 def test_files_that_are_no_results(tmp_path, text, message):
