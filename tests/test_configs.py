@@ -241,10 +241,23 @@ def test_variants_of_looc_on_in100():
 @pytest.mark.parametrize('suite', SUITES)
 def test_supervised_shares_looc_s_backbone_and_images(suite):
     looc, supervised = (value(ROOT / f'{method}_{suite}.py') for method in ('looc/looc', 'supervised/supervised'))
-    assert supervised['model']['backbone'] == looc['model']['backbone']
+    start = {'zero_init_residual': True} if suite == 'r50_in100' else {}
+    assert supervised['model']['backbone'] == {**looc['model']['backbone'], **start}
     for key in ('type', 'data_root', 'split', 'data_prefix', 'length', 'size'):
         dataset = supervised['train_dataloader']['dataset']
         assert dataset.get(key) == looc['train_dataloader']['dataset'].get(key)
+
+
+@pytest.mark.parametrize('name', [name for name in PRETRAINING if 'r50' in name])
+def test_residual_branches_of_the_papers_suite_start_as_in_moco(name):
+    """MoCo starts the last norm of a residual branch at 1; a network with labels starts it at 0."""
+    cfg = Config.fromfile(ROOT / name)
+    init_default_scope('looc_mm')
+    backbone = MODELS.build({**cfg.model.backbone, 'base_channels': 4, 'stem_channels': 4})
+    backbone.init_weights()
+    last = [block.norm3.weight for stage in backbone.res_layers for block in getattr(backbone, stage)]
+    assert len(last) == 16
+    assert all((weight == (0 if name.startswith('supervised') else 1)).all() for weight in last)
 
 
 def test_every_pretraining_config_is_a_method_of_the_table():
