@@ -75,8 +75,8 @@ class FewShotProbe(Protocol):
             if (counts[counts > 0] == shots).all():
                 warnings.warn(
                     f'few_shot: each class has {shots} training images, so that all {self.trials} draws of {shots} '
-                    'shots are equal. The interval does not cover the choice of images. For a choice, give more training '
-                    'images, e.g. --cfg-options test_cfg.train_dataloader.dataset.split=trainval for Flowers-102.',
+                    'shots are equal. The interval does not cover the choice of images. For a choice, give more '
+                    'training images: --cfg-options test_cfg.train_dataloader.dataset.split=trainval for Flowers-102.',
                     stacklevel=2,
                 )
             scores = torch.tensor([self.trial(train, test, label, shots, trial) for trial in range(self.trials)])
