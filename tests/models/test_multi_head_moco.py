@@ -102,6 +102,26 @@ def test_keys_follow_the_query_encoder_by_momentum():
             assert torch.allclose(n, 0.9 * o + 0.1 * q, atol=1e-6)
 
 
+def test_keys_are_encoded_after_the_key_encoder_has_followed():
+    """As in MoCo's code: a step's keys, which the queues take in, are those of the updated key encoder."""
+    model = build(momentum=0.5, shuffle_bn=False).eval()  # batch norm fixed: one view at a time gives the same
+    with torch.no_grad():
+        for parameter in [*model.backbone.parameters(), *model.neck.heads.parameters()]:
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    inputs, before = views(model), copy.deepcopy(model)
+    model.loss(inputs)
+
+    def keys(encoder: MultiHeadMoCo, index: int) -> torch.Tensor:
+        features = encoder.key_backbone(inputs[1 + index])[-1].mean((2, 3))
+        return encoder.key_heads[model.spaces[index]](features)
+
+    for index, space in enumerate(model.spaces):
+        stored = model.neck.queues[space].keys[:, :4].t()
+        with torch.no_grad():
+            assert torch.allclose(stored, keys(model, index), atol=1e-5)
+            assert not torch.allclose(stored, keys(before, index), atol=1e-2)
+
+
 def test_key_encoder_starts_as_the_query_encoder():
     model = build()
     model.init_weights()
