@@ -1,4 +1,5 @@
 import copy
+import math
 
 import pytest
 import torch
@@ -63,6 +64,30 @@ def test_loss_is_eq_2_of_the_views_embeddings():
         assert figures['rotation'][key][0] == pytest.approx((q[1] * k[1, j]).sum(1).mean().item(), abs=1e-5)
     logits = LooCLoss().logits(torch.stack(q), k, reference.neck.queue())[2]
     assert figures['color']['top1'][0] == pytest.approx(100 * (logits.argmax(1) == 0).float().mean().item())
+
+
+def test_the_color_space_has_k_0_as_a_negative():
+    """LooC with one space is not MoCo twice: image by image, k_0 seen by the color head is among the negatives."""
+    model = build(['color'], shuffle_bn=False, momentum=1.0).eval()
+    inputs = views(model)
+    queue = model.neck.queues['color'].keys.clone()
+    result, total, without = model.loss(inputs), 0.0, 0.0
+    with torch.no_grad():
+        for row in range(4):
+            q, k_0, k_color = (
+                head['color'](backbone(inputs[view, row : row + 1])[-1].mean((2, 3)))[0]
+                for view, backbone, head in (
+                    (0, model.backbone, model.neck.heads),
+                    (1, model.key_backbone, model.key_heads),
+                    (2, model.key_backbone, model.key_heads),
+                )
+            )
+            positive = math.exp(float(q @ k_color) / 0.2)
+            others = sum(math.exp(float(q @ key) / 0.2) for key in queue.t())
+            total -= math.log(positive / (positive + math.exp(float(q @ k_0) / 0.2) + others)) / 4
+            without -= math.log(positive / (positive + others)) / 4
+    assert result['loss_color'].item() == pytest.approx(total, abs=1e-4)
+    assert abs(total - without) > 0.01
 
 
 def test_gradients_reach_every_head_and_the_backbone_from_every_space_and_no_key():
