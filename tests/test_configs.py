@@ -183,7 +183,11 @@ METHODS: dict[str, dict[str, Any]] = {
     'simclr/looc_simclr': SIMCLR,
     'simclr/simclr_rotation': {**SIMCLR, LEAVE: []},
     'relatives/augself': {'model.type': 'AugSelf', LEAVE: [], 'model.predict': ['crop', 'rotation', 'color']},
-    'relatives/cassle': {'model.type': 'CASSLE', LEAVE: []},
+    'relatives/cassle': {
+        'model.type': 'CASSLE',
+        LEAVE: [],
+        'model.condition': ['crop', 'rotation', 'color', 'blur'],
+    },
     'relatives/essl': {'model.type': 'ESSL', AUGMENTATIONS: NO_ROTATION, LEAVE: []},
 }
 
@@ -212,6 +216,8 @@ def changed(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def test_a_method_differs_from_looc_by_what_makes_it(method, suite):
     looc = value(ROOT / f'looc/looc_{suite}.py')
     expected = changed(looc, METHODS[method])
+    if method == 'relatives/essl' and suite != 'r50_in100':
+        expected['model']['small_scale'] = (0.2, 1.0)  # of small pictures
     assert list(differences(looc, expected))
     assert not list(differences(expected, value(ROOT / f'{method}_{suite}.py')))
 
@@ -240,10 +246,23 @@ def test_variants_of_looc_on_in100():
 @pytest.mark.parametrize('suite', SUITES)
 def test_supervised_shares_looc_s_backbone_and_images(suite):
     looc, supervised = (value(ROOT / f'{method}_{suite}.py') for method in ('looc/looc', 'supervised/supervised'))
-    assert supervised['model']['backbone'] == looc['model']['backbone']
+    start = {'zero_init_residual': True} if suite == 'r50_in100' else {}
+    assert supervised['model']['backbone'] == {**looc['model']['backbone'], **start}
     for key in ('type', 'data_root', 'split', 'data_prefix', 'length', 'size'):
         dataset = supervised['train_dataloader']['dataset']
         assert dataset.get(key) == looc['train_dataloader']['dataset'].get(key)
+
+
+@pytest.mark.parametrize('name', [name for name in PRETRAINING if 'r50' in name])
+def test_residual_branches_of_the_papers_suite_start_as_in_moco(name):
+    """MoCo starts the last norm of a residual branch at 1; a network with labels starts it at 0."""
+    cfg = Config.fromfile(ROOT / name)
+    init_default_scope('looc_mm')
+    backbone = MODELS.build({**cfg.model.backbone, 'base_channels': 4, 'stem_channels': 4})
+    backbone.init_weights()
+    last = [block.norm3.weight for stage in backbone.res_layers for block in getattr(backbone, stage)]
+    assert len(last) == 16
+    assert all((weight == (0 if name.startswith('supervised') else 1)).all() for weight in last)
 
 
 def test_every_pretraining_config_is_a_method_of_the_table():

@@ -182,8 +182,29 @@ def test_motion_blur_of_an_edge(severity, radius, sigma):
     weights = np.exp(-(np.arange(2 * radius + 1) ** 2) / (2 * sigma**2))
     angle = rng().uniform(-45, 45)
     columns = np.ceil(np.arange(2 * radius + 1) * math.cos(math.radians(angle)) - 0.5)
-    expected = [255 * weights[columns + x >= 50].sum() / weights.sum() for x in range(101)]
-    np.testing.assert_allclose(corrupt(image, 'motion_blur', severity, rng())[70, :, 1], expected, atol=0.51)
+    expected = [math.floor(255 * weights[columns + x >= 50].sum() / weights.sum() + 1e-3) for x in range(101)]
+    np.testing.assert_array_equal(corrupt(image, 'motion_blur', severity, rng())[70, :, 1], expected)
+
+
+def test_motion_blur_cuts_fractions_off(photo):
+    """As ImageMagick does. Rounding would make a picture brighter by half a grey level."""
+    exact = blur.streak(photo.astype(np.float64), 15, 8, rng().uniform(-45, 45))
+    difference = corrupt(photo, 'motion_blur', 3, rng()) - exact
+    assert -1 < difference.min() and difference.max() < 2e-3
+    assert difference.mean() == pytest.approx(-0.5, abs=0.02)
+
+
+def test_flakes_of_snow_have_whole_grey_levels(photo):
+    """The published steps one after the other, with the fractions of the flakes cut off twice."""
+    draws = rng(3)
+    flakes = blur.magnify(0.55 + 0.3 * draws.standard_normal((224, 224), np.float32), 4)
+    flakes = np.floor(255 * np.clip(np.where(flakes < 0.9, 0, flakes), 0, 1) + 1e-3)
+    flakes = np.floor(blur.streak(flakes.astype(np.float64), 12, 8, draws.uniform(-135, -45)) + 1e-3)
+    luma = photo @ np.array([0.299, 0.587, 0.114])
+    pale = 0.7 * photo + 0.3 * np.maximum(photo, 1.5 * luma[..., None] + 127.5)
+    expected = np.floor(np.clip(pale + (flakes + np.rot90(flakes, 2))[..., None], 0, 255) + 1e-3)
+    out = corrupt(photo, 'snow', 3, rng(3))
+    assert (out == expected).mean() > 0.999
 
 
 @pytest.mark.parametrize('factor', [1, 1.03, 1.11, 1.3, 2.5, 4.5])

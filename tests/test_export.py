@@ -337,6 +337,50 @@ def test_a_network_of_other_numbers_is_not_written(checkpoint, tmp_path, monkeyp
     assert out.read_text() == 'before' and list(tmp_path.iterdir()) == [out]
 
 
+def test_large_features_may_differ_by_more(images, tmp_path):
+    """Features in the thousands: float32 rounds them by more than 1e-4, and the export is right."""
+    model = build(config(dict(type='ResNet', depth=18), 512))
+    with torch.no_grad():
+        model.backbone.layer4[1].bn2.weight.mul_(30000)
+        assert model.extract_feat(images).max() > 2000
+        own = model.extract_feat(images[:1])
+    assert export_state_dict(model, tmp_path / 'backbone.pth')['difference'] < 1
+    rounded = own * (1 + 5e-6 * torch.randn(own.shape, generator=torch.Generator().manual_seed(0)).clamp(-3, 3))
+    assert network._check(own, rounded, 'it', '') == (own - rounded).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize('scale', [1e-3, 1, 3000])
+def test_a_wrong_network_is_found_at_every_size_of_the_features(scale, images, tmp_path, monkeypatch):
+    model = build(config(dict(type='ResNet', depth=18), 512))
+    with torch.no_grad():
+        model.backbone.layer4[1].bn2.weight.mul_(scale), model.backbone.layer4[1].bn2.bias.mul_(scale)
+        for part in (model.backbone.layer4[0].bn2, model.backbone.layer4[0].downsample[1]):
+            part.weight.mul_(scale), part.bias.mul_(scale)
+    twin = network._twin
+
+    def slightly_wrong(*args):
+        name, other = twin(*args)
+        other.layer3[1].bn1.weight.data[5] *= 1.01  # one channel of one layer, by one percent
+        return name, other
+
+    monkeypatch.setattr(network, '_twin', slightly_wrong)
+    with pytest.raises(ValueError, match='resnet18 of torchvision gives other numbers than the model, by .* of their'):
+        export_state_dict(model, tmp_path / 'backbone.pth')
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_feature_is_found_beside_a_large_one():
+    own = torch.rand(2, 2048) + 0.5
+    own[:, 7] = 2072
+    wrong = own.clone()
+    wrong[1, 30] += 0.02
+    with pytest.raises(ValueError, match='it gives other numbers'):
+        network._check(own, wrong, 'it', '')
+    assert network._check(torch.zeros(1, 3), torch.zeros(1, 3), 'it', '') == 0
+    with pytest.raises(ValueError, match='by nan of their size'):
+        network._check(own, torch.full_like(own, torch.nan), 'it', '')
+
+
 def test_packages_that_are_not_there(checkpoint, tmp_path, monkeypatch):
     model = load_model(checkpoint)
     for package in ('onnxruntime', 'safetensors', 'pyarrow'):

@@ -20,7 +20,7 @@ model = dict(
             leave_one_out=['rotation', 'color'],
         ),
     ),
-    backbone=dict(type='ResNet', depth=50),
+    backbone=dict(type='ResNet', depth=50, zero_init_residual=False),  # as MoCo v2 has it
     neck=dict(type='QueuePerHeadNeck', in_channels=2048, queue_len=16384),
     head=dict(type='LooCLoss', temperature=0.2),
 )

@@ -11,7 +11,7 @@ model = dict(
     _delete_=True,
     type='ImageClassifier',
     data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True),
-    backbone=_base_.model.backbone,
+    backbone=dict(_base_.model.backbone, zero_init_residual=True),  # as MMPreTrain's ResNet-50 has it
     neck=dict(type='GlobalAveragePooling'),
     head=dict(type='LinearClsHead', num_classes=100, in_channels=2048),
 )

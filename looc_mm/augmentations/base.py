@@ -118,10 +118,12 @@ class AtomicAugmentation(ABC):
         owns_space: Whether the augmentation gets an embedding space of its own. Crop, flip and blur don't. A config can
             set this and ``name`` for one instance, whatever arguments the class has: the registry does it, so a list
             can hold two instances of a class.
+        classes: Number of classes of :meth:`relation`; 0 if it gives numbers.
     """
 
     name: str
     owns_space: bool = True
+    classes: int = 0
 
     @abstractmethod
     def sample(self, batch_size: int, generator: torch.Generator | None, image_size: ImageSize) -> Params:
@@ -176,6 +178,19 @@ class AtomicAugmentation(ABC):
             (B, P) float32.
         """
         return torch.cat([value.reshape(len(value), -1).float() for value in params.values()], 1)
+
+    def relation(self, params: Params, other: Params) -> Tensor:
+        """How one view's parameters differ from another's, for methods that predict it.
+
+        Args:
+            params: What :meth:`sample` gave for one view.
+            other: The same for the other view.
+
+        Returns:
+            (B, P) float32 differences, in [-1, 1] if the numbers of :meth:`vector` span a range of 1; or, if
+            ``classes`` is not 0, (B,) int64 in [0, classes).
+        """
+        return self.vector(params) - self.vector(other)
 
     def output_size(self, image_size: ImageSize) -> ImageSize:
         """Size of the images that leave :meth:`apply`, given the size of those that enter."""

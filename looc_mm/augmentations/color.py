@@ -84,8 +84,17 @@ class ColorJitter(AtomicAugmentation):
         }
 
     def vector(self, params: Params) -> Tensor:
-        """(B, 5): the three factors, the hue and whether the colour is dropped; the order is no quantity."""
-        return torch.cat([params['factors'], params['hue'][:, None], params['gray'][:, None].float()], 1)
+        """(B, 5): the three factors, the hue and whether the colour is dropped; the order is no quantity.
+
+        Factors and hue are 0 where nothing is changed, and divided by the width of their range.
+        """
+        widths = torch.tensor([1 + each - max(0.0, 1 - each) for each in self.strengths] + [2 * self.hue])
+        changes = torch.cat([params['factors'] - 1, params['hue'][:, None]], 1)
+        return torch.cat([changes / widths.clamp_min(1e-8), params['gray'][:, None].float()], 1)
+
+    def relation(self, params: Params, other: Params) -> Tensor:
+        """(B, 4): of the factors and the hue; AugSelf does not predict whether the colour is dropped."""
+        return super().relation(params, other)[:, :4]
 
     def apply(self, images: Tensor, params: Params) -> Tensor:
         """One matrix, the hue, one matrix; see :meth:`AtomicAugmentation.apply`.

@@ -56,6 +56,11 @@ class RandomResizedCrop(GeometricAugmentation):
         top = torch.where(found, (place[1] * (height - h + 1)).floor(), ((height - h) / 2).round())
         return {'box': torch.cat([left / width, top / height, w / width, h / height], 1)}
 
+    def vector(self, params: Params) -> Tensor:
+        """(B, 4): x and y of the box's centre, its width and height, as fractions of the image."""
+        left, top, width, height = params['box'].float().unbind(1)
+        return torch.stack([left + width / 2, top + height / 2, width, height], 1)
+
     def matrix(self, params: Params) -> Tensor:
         """Scale to the box's size, then shift to its centre; see :meth:`GeometricAugmentation.matrix`."""
         left, top, width, height = params['box'].unbind(1)

@@ -21,6 +21,7 @@ class HorizontalFlip(GeometricAugmentation):
 
     name = 'flip'
     owns_space = False
+    classes = 2
 
     def __init__(self, prob: float = 0.5) -> None:
         self.prob = check_probability(self, prob)
@@ -28,6 +29,10 @@ class HorizontalFlip(GeometricAugmentation):
     def sample(self, batch_size: int, generator: torch.Generator | None, image_size: ImageSize) -> Params:
         """Draw ``flip`` (B,) bool."""
         return {'flip': coin(batch_size, self.prob, generator)}
+
+    def relation(self, params: Params, other: Params) -> Tensor:
+        """(B,) int64: 1 where both views are mirrored or none is."""
+        return (params['flip'] == other['flip']).long()
 
     def matrix(self, params: Params) -> Tensor:
         """Negate x where flipped; see :meth:`GeometricAugmentation.matrix`."""

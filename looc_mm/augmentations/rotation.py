@@ -24,6 +24,7 @@ class RandomRightAngleRotation(GeometricAugmentation):
     """
 
     name = 'rotation'
+    classes = 4
 
     def __init__(self, prob: float = 0.5) -> None:
         self.prob = check_probability(self, prob)
@@ -43,6 +44,10 @@ class RandomRightAngleRotation(GeometricAugmentation):
     def vector(self, params: Params) -> Tensor:
         """(B, 2): cosine and sine of the angle."""
         return self.matrix(params)[:, :2, 0].float()
+
+    def relation(self, params: Params, other: Params) -> Tensor:
+        """(B,) int64: the quarter turns from the other view's angle to this one's, 0 to 3."""
+        return (params['quarter_turns'] - other['quarter_turns']) % 4
 
     def matrix(self, params: Params) -> Tensor:
         """Exact sines and cosines, 0 and +-1; see :meth:`GeometricAugmentation.matrix`."""

@@ -1,7 +1,6 @@
 """Write the 15 corruptions of ImageNet-C at five severities of every picture of a folder."""
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal

@@ -73,8 +73,8 @@ def pack_canvases(
     dataset = dataset_config(source, Path(out), with_label, cfg_options or {})
     report = pack.pack_canvases(dataset, Path(out), size, quality, per_shard, workers)
     return report.show(
-        f'{report.made} shards made, {report.finished} were finished before, {report.steps - len(report.broken)} pictures in all, '
-        f'{len(report.broken)} are broken: {Path(out) / SETTINGS}'
+        f'{report.made} shards made, {report.finished} were finished before, '
+        f'{report.steps - len(report.broken)} pictures in all, {len(report.broken)} are broken: {Path(out) / SETTINGS}'
     )
 
 

@@ -36,7 +36,7 @@ def snow(
     values = image.astype(np.float32)
     flakes = magnify(mean + deviation * rng.standard_normal(image.shape[:2], np.float32), size)
     flakes = truncate(np.where(flakes < threshold, 0, flakes) * 255).astype(np.float32)
-    flakes = np.rint(streak(flakes, radius, sigma, rng.uniform(-135, -45)))
+    flakes = truncate(streak(flakes, radius, sigma, rng.uniform(-135, -45))).astype(np.float32)
     pale = 1.5 * cv2.cvtColor(values, cv2.COLOR_RGB2GRAY) + 127.5
     values = keep * values + (1 - keep) * np.maximum(values, pale[..., None])
     return values + (flakes + flakes[::-1, ::-1])[..., None]

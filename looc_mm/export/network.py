@@ -25,7 +25,7 @@ from looc_mm.models.representation import (
 
 from .features import need, view_size
 
-TOLERANCE = 1e-4  # largest absolute difference between a feature and the exported network's
+TOLERANCE = 1e-4  # largest difference between a feature and the exported network's, relative; see _check
 NAMES = ('torchvision', 'timm', 'mmpretrain')
 #: MMPreTrain's backbones whose layers are those of torchvision's (and timm's) network of this name.
 TWINS = {'ResNet': 'resnet{depth}', 'ResNeXt': 'resnext{depth}_{groups}x{width_per_group}d'}
@@ -113,7 +113,8 @@ def export_onnx(
         ``difference`` to PyTorch.
 
     Raises:
-        ValueError: A space is unknown, the file is no ``.onnx``, or its numbers differ by more than 1e-4.
+        ValueError: A space is unknown, the file is no ``.onnx``, or its numbers differ by more than 1e-4 of the
+            features' size.
         ImportError: onnx, onnxscript or onnxruntime is not installed.
     """
     if Path(out).suffix != '.onnx':
@@ -257,18 +258,33 @@ def _probe(model: nn.Module, size: int, batch: int) -> Tensor:
 
 
 def _check(own: Tensor, other: Tensor, who: str, remedy: str) -> float:
-    """The largest difference of two results.
+    """Compare two results, each difference relative to the feature plus the root mean square of all features.
+
+    So large features may differ by more, as rounding errors grow with them, and small features beside a large one
+    may not.
+
+    Args:
+        own: The model's features, (B, C).
+        other: The exported network's.
+        who: Name of the exported network, for the error.
+        remedy: What to do, for the error.
+
+    Returns:
+        The largest absolute difference.
 
     Raises:
-        ValueError: It is larger than the tolerance, or no number.
+        ValueError: A relative difference is larger than the tolerance, or no number.
     """
-    difference = float((own.float().cpu() - other.float().cpu()).abs().max())
-    if not difference <= TOLERANCE:
+    own, other = own.float().cpu(), other.float().cpu()
+    size = own.abs() + own.square().mean().sqrt()
+    difference = (own - other).abs()
+    relative = float((difference / size.clamp_min(torch.finfo().tiny)).max())
+    if not relative <= TOLERANCE:
         raise ValueError(
-            f'{who} gives other numbers than the model, by {difference:.2e} where {TOLERANCE:.0e} is allowed: nothing '
-            f'was written. {remedy}'
+            f'{who} gives other numbers than the model, by {relative:.2e} of their size where {TOLERANCE:.0e} is '
+            f'allowed: nothing was written. {remedy}'
         )
-    return difference
+    return float(difference.max())
 
 
 def _texts(about: Mapping[str, Any]) -> dict[str, str]:

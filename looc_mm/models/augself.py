@@ -15,21 +15,22 @@ from looc_mm.registry import MODELS
 from looc_mm.views import ViewTable
 
 from .multi_head_moco import MultiHeadMoCo
-from .relative import mlp, vector_widths, vectors
+from .relative import example, mlp, named, relation, to_device
 
 
 @MODELS.register_module()
 class AugSelf(MultiHeadMoCo):
     """MoCo, and from the features of q and k_0 the difference of their augmentations' parameters is predicted.
 
-    Every augmentation of the pipeline can be predicted by :meth:`AtomicAugmentation.vector`; differences are brought to
-    mean 0 and deviation 1, and the loss is their mean squared error. The paper scales each kind by hand, and classifies
-    flips. As in its MoCo version, the key's features have no gradient.
+    The difference is :meth:`AtomicAugmentation.relation`. Numbers are predicted by tanh of the output under a mean
+    squared error, categories such as the angle under cross-entropy, from (q, k_0) and from (k_0, q). As in the paper's
+    MoCo version, the key's features have no gradient. Two things differ from the authors' code: the queue holds keys
+    here and queries there, and the batch norm of a predictor sees one process's batch.
 
     Args:
         predict: Names of augmentations; the paper's are crop and color.
-        weight: Of every prediction's loss (the paper's lambda, 1 on ImageNet-100).
-        predictor_channels: Width of a predictor's hidden layers.
+        weight: Of every prediction's loss (the paper's lambda, 0.5 on ImageNet-100).
+        predictor_channels: Width of a predictor's hidden layers (the paper's: 512).
         **kwargs: The other arguments of :class:`MultiHeadMoCo`.
 
     Raises:
@@ -40,18 +41,19 @@ class AugSelf(MultiHeadMoCo):
     def __init__(
         self,
         predict: Sequence[str] = ('crop', 'color'),
-        weight: float = 1.0,
-        predictor_channels: int = 64,
+        weight: float = 0.5,
+        predictor_channels: int = 512,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.request_table('AugSelf')
-        widths = vector_widths(self.data_preprocessor.pipeline)
-        if isinstance(predict, str) or not predict or not set(predict) <= set(widths):
-            raise ValueError(f'AugSelf got predict={predict!r}; it is a list of names among {list(widths)}.')
-        v = 2 * kwargs['neck']['in_channels']
-        self.predictors = nn.ModuleDict({name: mlp(v, predictor_channels, widths[name]) for name in predict})
-        self.standardise = nn.ModuleDict({name: nn.BatchNorm1d(widths[name], affine=False) for name in predict})
+        pipeline = self.data_preprocessor.pipeline
+        self.predicted = named('AugSelf', 'predict', predict, pipeline)
+        table, v = example(pipeline), 2 * kwargs['neck']['in_channels']
+        self.predictors = nn.ModuleDict()
+        for each in self.predicted:
+            outputs = each.classes or relation(each, table, 'q', 'k_0').shape[1]
+            self.predictors[each.name] = mlp(v, predictor_channels, outputs, layers=3)
         self.weight = weight
 
     def loss(
@@ -68,12 +70,11 @@ class AugSelf(MultiHeadMoCo):
         v = self.features(inputs[0])  # B x C
         losses = self.contrast(self.neck(v), self.project_keys(self.key_heads, v_k), table)
 
-        pair = torch.cat([v, v_k[0]], 1)  # B x 2C
-        q, k = (vectors(self.data_preprocessor.pipeline, table, view, v.device) for view in ('q', 'k_0'))
-        for name, predictor in self.predictors.items():
-            with torch.autocast(v.device.type, enabled=False):
-                target = self.standardise[name](q[name] - k[name])  # B x P
-            error = F.mse_loss(predictor(pair).float(), target)
-            losses[f'predict_{name}'] = error.detach()
+        pairs = torch.cat([torch.cat([v, v_k[0]], 1), torch.cat([v_k[0], v], 1)])  # 2B x 2C
+        for each in self.predicted:
+            both = torch.cat([relation(each, table, 'q', 'k_0'), relation(each, table, 'k_0', 'q')])  # 2B (x P)
+            predicted, target = self.predictors[each.name](pairs).float(), to_device(both, v)
+            error = F.cross_entropy(predicted, target) if each.classes else F.mse_loss(predicted.tanh(), target)
+            losses[f'predict_{each.name}'] = error.detach()
             losses['loss'] = losses['loss'] + self.weight * error
         return losses

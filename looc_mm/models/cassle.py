@@ -16,32 +16,46 @@ from looc_mm.registry import MODELS
 from looc_mm.views import ViewTable
 
 from .multi_head_moco import MultiHeadMoCo
-from .relative import mlp, vector_widths, vectors
+from .relative import example, mlp, named, to_device, vector
 
 
 @MODELS.register_module()
 class CASSLE(MultiHeadMoCo):
     """MoCo whose projector is told how each view was augmented, so that V need not forget it.
 
-    An MLP turns the parameters of all the view's augmentations into a condition, which is concatenated to V before the
-    heads. The parameters are :meth:`AtomicAugmentation.vector` of the pipeline's augmentations; the paper adds the
-    difference of the mean colours, a function of the image.
+    An MLP of six layers with batch norm turns the parameters of the view's augmentations into a condition, which is
+    concatenated to V before the heads. The parameters are :meth:`AtomicAugmentation.vector`; the crop's are mirrored
+    where the view is. Two things differ from the paper: the change of the mean colours, a function of the image, is not
+    among the parameters, and the heads are MoCo v2's, without batch norm.
 
     Args:
         neck: As of :class:`MultiHeadMoCo`; ``in_channels`` is the width of V.
-        condition_channels: Width of the condition (the paper's: 64 or 128).
+        condition: Names of augmentations; the paper's are crop, color (with grayscale) and blur.
+        condition_channels: Width of the condition and of the hidden layers (the paper's: 64).
         **kwargs: The other arguments of :class:`MultiHeadMoCo`.
 
     Raises:
-        ValueError: As :class:`MultiHeadMoCo`; if the views are made in the dataset pipeline.
+        ValueError: As :class:`MultiHeadMoCo`; if a name is not in the pipeline, or the views are made in the dataset
+            pipeline.
     """
 
-    def __init__(self, neck: dict, condition_channels: int = 64, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        neck: dict,
+        condition: Sequence[str] = ('crop', 'color', 'blur'),
+        condition_channels: int = 64,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(neck={**neck, 'in_channels': neck['in_channels'] + condition_channels}, **kwargs)
         self.request_table('CASSLE')
-        width = sum(vector_widths(self.data_preprocessor.pipeline).values())
-        self.conditioner = mlp(width, condition_channels, condition_channels)
+        self.condition = named('CASSLE', 'condition', condition, self.data_preprocessor.pipeline)
+        width = self.omega(example(self.data_preprocessor.pipeline), 'q').shape[1]
+        self.conditioner = mlp(width, condition_channels, condition_channels, layers=6, last_norm=True)
         self.key_conditioner = copy.deepcopy(self.conditioner).requires_grad_(False)
+
+    def omega(self, table: ViewTable, view: str) -> Tensor:
+        """The parameters that condition a view's projection, (B, P)."""
+        return torch.cat([vector(each, table, view) for each in self.condition], 1)
 
     def loss(
         self,
@@ -52,10 +66,7 @@ class CASSLE(MultiHeadMoCo):
         """One step; see :meth:`MultiHead.loss`."""
         self.check_views(inputs, data_samples)
         assert table is not None, 'request_table'
-        omega = {
-            view: torch.cat([*vectors(self.data_preprocessor.pipeline, table, view, inputs[0].device).values()], 1)
-            for view in self.view_names
-        }  # B x P each
+        omega = {view: to_device(self.omega(table, view), inputs[0]) for view in self.view_names}  # B x P each
         self.update_key_encoder()
         with torch.no_grad():
             conditions = torch.stack([self.key_conditioner(omega[view]) for view in self.view_names[1:]])

@@ -30,6 +30,7 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
 
     Attributes:
         keep_table: Whether the view table is handed on to the model, which sets this if it reads the table.
+        extra: A pipeline of one more view of each canvas, independent of the others; a model that needs it sets this.
     """
 
     mean: Tensor
@@ -44,6 +45,7 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
         super().__init__(non_blocking=True)
         self.pipeline: LeaveOneOutPipeline = TRANSFORMS.build(pipeline) if isinstance(pipeline, dict) else pipeline
         self.keep_table = False
+        self.extra: LeaveOneOutPipeline | None = None
         self.register_buffer('mean', torch.tensor(mean).view(3, 1, 1), False)
         self.register_buffer('std', torch.tensor(std).view(3, 1, 1), False)
 
@@ -58,7 +60,7 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
 
         Returns:
             ``inputs``: the views, or the plain batch. In training also ``table``, the view table, if ``keep_table`` is
-            set.
+            set, and ``extra``, (B, 3, h', w'), if that is.
 
         Raises:
             ValueError: If the inputs are no such canvases.
@@ -79,9 +81,13 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
             candidates = data.get('candidates')
             if candidates is not None:
                 candidates = candidates.to(self.device, non_blocking=self._non_blocking)
-            table = self.pipeline.sample(len(canvas), step_generator(get_rank()), size)
+            generator = step_generator(get_rank())
+            table = self.pipeline.sample(len(canvas), generator, size)
             views = self.normalise(self.pipeline.apply(canvas, table, candidates))
-            kept = {'table': table} if self.keep_table else {}
+            kept: dict[str, Any] = {'table': table} if self.keep_table else {}
+            if self.extra is not None:
+                table = self.extra.sample(len(canvas), generator, size)
+                kept['extra'] = self.normalise(self.extra.apply(canvas, table, candidates))[0]
             return {'inputs': views, **kept}
 
     def normalise(self, images: Tensor) -> Tensor:

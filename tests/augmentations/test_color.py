@@ -2,6 +2,7 @@ import colorsys
 import itertools
 
 import numpy as np
+import pytest
 import torch
 import torchvision.transforms.functional as TF
 from PIL import Image
@@ -127,8 +128,12 @@ def test_the_vector_has_no_order_and_identity_leaves_alone(generator, images):
     color = ColorJitter()
     params = color.sample(5, generator, (8, 8))
     vector = color.vector(params)
-    assert vector.shape == (5, 5) and torch.equal(vector[:, :3], params['factors'])
-    assert torch.equal(vector[:, 3], params['hue']) and torch.equal(vector[:, 4], params['gray'].float())
+    for row in range(5):
+        expected = [(float(factor) - 1) / 0.8 for factor in params['factors'][row]]
+        expected += [float(params['hue'][row]) / 0.2, float(params['gray'][row])]
+        assert vector[row].tolist() == pytest.approx(expected, abs=1e-6)
+    other = color.sample(5, generator, (8, 8))
+    assert torch.allclose(color.relation(params, other), (vector - color.vector(other))[:, :4])
     assert torch.equal(color.apply(images, color.identity(8)), images)
     unjittered = ColorJitter(prob=0, gray_prob=0).sample(8, generator, (8, 8))
     assert all(torch.equal(value, unjittered[key]) for key, value in color.identity(8).items())

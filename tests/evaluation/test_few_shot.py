@@ -24,6 +24,19 @@ def test_the_interval_is_that_of_the_trials():
     assert got.ci == pytest.approx(1.96 * deviation / 10**0.5, abs=1e-4)
 
 
+def test_equal_draws_are_announced_and_their_interval_is_of_the_initial_weights():
+    train, test = features(40, 0, 0.5), features(200, 1, 0.5)  # ten images of each class
+    probe = FewShotProbe(shots=(5, 10), iterations=100)
+    with pytest.warns(
+        UserWarning, match='has 10 training images, so that all 10 draws of 10 shots are equal'
+    ) as raised:
+        five, ten = probe.evaluate(train, test, 'gt_label')
+    assert len(raised) == 1, 'not of 5 shots'
+    draws = [draw(train.labels['gt_label'], 10, torch.Generator().manual_seed(seed)) for seed in range(10)]
+    assert all(sorted(rows.tolist()) == list(range(40)) for rows in draws)
+    assert ten.ci < 0.1 < five.ci
+
+
 def test_more_shots_help_and_separable_classes_are_learnt():
     few, many = FewShotProbe(shots=(1, 15), iterations=60).evaluate(features(80, 0), features(400, 1), 'gt_label')
     assert many.value > few.value + 3

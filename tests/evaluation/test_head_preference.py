@@ -1,9 +1,13 @@
 import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from looc_mm.evaluation.protocols.head_preference import entropy, preference
+from looc_mm.evaluation.features import FeatureSet
+from looc_mm.evaluation.protocols.base import Score
+from looc_mm.evaluation.protocols.head_preference import HeadPreference, entropy, preference
 
 
 def test_shares_by_the_sum_written_out():
@@ -38,3 +42,33 @@ def test_figures_and_picture_of_a_run(build_runner, tmp_path):
     assert len(shares) == 2 and sum(shares) == pytest.approx(100, abs=1e-3)
     assert 0 <= metrics['head_preference/fake/invariant+rotation/entropy'] <= 1
     assert (tmp_path / 'head_preference.png').stat().st_size > 5000
+
+
+def test_weights_count_relative_to_their_mean_over_the_classes():
+    """A classifier with the same large weights added for every class: they change no decision and no share."""
+    generator = torch.Generator().manual_seed(0)
+    weight, common = torch.randn(3, 5, generator=generator), torch.tensor([9.0, 9, 0, 0, 0])
+    x = torch.rand(40, 5, generator=generator)
+    labels = (x @ weight.t()).argmax(1)
+
+    class Fitted:
+        def fit(self, *args):
+            self.weight, self.bias = weight + common, torch.zeros(3)
+
+        def predict(self, features):
+            return features @ self.weight.t()
+
+    protocol = HeadPreference(pictures=1)
+    protocol.classifier = Fitted()
+    features = FeatureSet({'invariant': x[:, :2], 'color': x[:, 2:]}, {'gt_label': labels})
+    source = SimpleNamespace(name='fake', image=lambda split, row: np.zeros((8, 8, 3), np.uint8))
+    found = [each for each in protocol.preferences(source, features, features, 'gt_label') if isinstance(each, Score)]
+    values = {score.metric: score.value for score in found}
+    for prefix, added in (('', -weight.mean(0)), ('raw ', common)):
+        shares = []
+        for row, label in zip(x, labels, strict=True):
+            products = [float(row[d] * (weight[label, d] + added[d])) for d in range(5)]
+            c = [max(sum(products[:2]), 0), max(sum(products[2:]), 0)]
+            shares.append(c[0] / sum(c) if sum(c) else 0.5)
+        assert values[f'{prefix}share/invariant'] == pytest.approx(100 * sum(shares) / len(shares), abs=1e-3)
+    assert abs(values['share/invariant'] - values['raw share/invariant']) > 5

@@ -1,4 +1,5 @@
 import copy
+import math
 
 import pytest
 import torch
@@ -65,6 +66,30 @@ def test_loss_is_eq_2_of_the_views_embeddings():
     assert figures['color']['top1'][0] == pytest.approx(100 * (logits.argmax(1) == 0).float().mean().item())
 
 
+def test_the_color_space_has_k_0_as_a_negative():
+    """LooC with one space is not MoCo twice: image by image, k_0 seen by the color head is among the negatives."""
+    model = build(['color'], shuffle_bn=False, momentum=1.0).eval()
+    inputs = views(model)
+    queue = model.neck.queues['color'].keys.clone()
+    result, total, without = model.loss(inputs), 0.0, 0.0
+    with torch.no_grad():
+        for row in range(4):
+            q, k_0, k_color = (
+                head['color'](backbone(inputs[view, row : row + 1])[-1].mean((2, 3)))[0]
+                for view, backbone, head in (
+                    (0, model.backbone, model.neck.heads),
+                    (1, model.key_backbone, model.key_heads),
+                    (2, model.key_backbone, model.key_heads),
+                )
+            )
+            positive = math.exp(float(q @ k_color) / 0.2)
+            others = sum(math.exp(float(q @ key) / 0.2) for key in queue.t())
+            total -= math.log(positive / (positive + math.exp(float(q @ k_0) / 0.2) + others)) / 4
+            without -= math.log(positive / (positive + others)) / 4
+    assert result['loss_color'].item() == pytest.approx(total, abs=1e-4)
+    assert abs(total - without) > 0.01
+
+
 def test_gradients_reach_every_head_and_the_backbone_from_every_space_and_no_key():
     model = build()
     inputs = views(model)
@@ -100,6 +125,26 @@ def test_keys_follow_the_query_encoder_by_momentum():
     for old, query, new in pairs:
         for o, q, n in zip(old.parameters(), query.parameters(), new.parameters(), strict=True):
             assert torch.allclose(n, 0.9 * o + 0.1 * q, atol=1e-6)
+
+
+def test_keys_are_encoded_after_the_key_encoder_has_followed():
+    """As in MoCo's code: a step's keys, which the queues take in, are those of the updated key encoder."""
+    model = build(momentum=0.5, shuffle_bn=False).eval()  # batch norm fixed: one view at a time gives the same
+    with torch.no_grad():
+        for parameter in [*model.backbone.parameters(), *model.neck.heads.parameters()]:
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    inputs, before = views(model), copy.deepcopy(model)
+    model.loss(inputs)
+
+    def keys(encoder: MultiHeadMoCo, index: int) -> torch.Tensor:
+        features = encoder.key_backbone(inputs[1 + index])[-1].mean((2, 3))
+        return encoder.key_heads[model.spaces[index]](features)
+
+    for index, space in enumerate(model.spaces):
+        stored = model.neck.queues[space].keys[:, :4].t()
+        with torch.no_grad():
+            assert torch.allclose(stored, keys(model, index), atol=1e-5)
+            assert not torch.allclose(stored, keys(before, index), atol=1e-2)
 
 
 def test_key_encoder_starts_as_the_query_encoder():

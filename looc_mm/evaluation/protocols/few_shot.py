@@ -1,6 +1,7 @@
 """Few-shot classification on all classes (paper section 4, Flowers-102): a linear layer from a handful of images."""
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -17,6 +18,11 @@ from .base import Protocol, Score
 @PROTOCOLS.register_module()
 class FewShotProbe(Protocol):
     """The mean accuracy over trials, each with other training images (appendix D).
+
+    Where every class has as many training images as there are shots, every draw holds all of them: Flowers-102's
+    training split has ten images of each class, so its ten 10-shot draws are equal. The interval then covers the
+    initial weights alone and is close to 0. A warning says so. The paper gives 10-shot intervals and does not say from
+    which images it draws. ``split='trainval'`` of :class:`Flowers102` has twenty of each class.
 
     Args:
         label: Which of the dataset's labels to predict; None for each of them in turn.
@@ -64,7 +70,15 @@ class FewShotProbe(Protocol):
         Raises:
             ValueError: If a class has fewer training images than shots.
         """
+        counts = train.labels[label].bincount()
         for shots in self.shots:
+            if (counts[counts > 0] == shots).all():
+                warnings.warn(
+                    f'few_shot: each class has {shots} training images, so that all {self.trials} draws of {shots} '
+                    'shots are equal. The interval does not cover the choice of images. For a choice, give more '
+                    'training images: --cfg-options test_cfg.train_dataloader.dataset.split=trainval for Flowers-102.',
+                    stacklevel=2,
+                )
             scores = torch.tensor([self.trial(train, test, label, shots, trial) for trial in range(self.trials)])
             half = 1.96 * scores.double().std().item() / math.sqrt(self.trials)
             yield Score(f'top1/{shots}-shot', scores.double().mean().item(), half)
