@@ -23,8 +23,9 @@ class BuildWithConfigs(build_py):
             return
         mim = Path(self.build_lib, 'looc_mm/.mim')
         shutil.rmtree(mim, ignore_errors=True)  # of an earlier build
+        # tools/paper_tables.py runs projects/paper_tables, which is no part of the package.
         for name in ('configs', 'tools'):
-            shutil.copytree(here / name, mim / name, ignore=shutil.ignore_patterns('__pycache__'))
+            shutil.copytree(here / name, mim / name, ignore=shutil.ignore_patterns('__pycache__', 'paper_tables.py'))
 
 
 setup(

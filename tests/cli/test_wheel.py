@@ -68,3 +68,4 @@ def test_the_suite_starts_the_tools_of_the_package(installed, tmp_path):
     (record,) = (tmp_path / 'records').iterdir()
     assert json.loads(record.read_text())['config'] == 'configs/looc/looc_factors.py'
     assert os.access(installed / 'looc_mm/.mim/tools/dist_train.sh', os.X_OK)
+    assert not (installed / 'looc_mm/.mim/tools/paper_tables.py').exists(), 'it needs projects/'
