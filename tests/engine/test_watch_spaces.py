@@ -82,7 +82,7 @@ def test_a_shuffled_view_table_shows(photographs):
     """Features that keep what is where tell turned photographs apart; with another image's table they are at chance."""
     torch.manual_seed(0)
     cfg = Config.fromfile(ROOT / 'configs/looc/looc_rotation_r18_imagenette.py').model
-    cfg.neck.in_channels = 48
+    cfg.neck.update(in_channels=48, queue_len=256)
     with DefaultScope.overwrite_default_scope('looc_mm'):
         model = MODELS.build(cfg)
     model.backbone = model.key_backbone = Thumbnail()
