@@ -21,7 +21,6 @@ from looc_mm.evaluation import Features, FeatureSource, FewShotProbe, KNNProbe, 
 from looc_mm.evaluation.features import FeatureSet
 from looc_mm.export.features import default_device, view_size
 from looc_mm.files import atomic_write
-from looc_mm.models.representation import resolve_spaces
 from looc_mm.visualization import draw_answer
 
 from .baselines import HISTOGRAM, HOG, describe
@@ -214,7 +213,7 @@ def answer(
         untrained = source(random_weights(build_model(checkpoint)), size)
     found = {split: trained.feature_set(split) for split, _ in _splits(data)}
     random = {split: untrained.features(split) for split, _ in _splits(data)}
-    features = dict(combinations(resolve_spaces(model, ['all']) if found['train'].spaces else [], found, random, fixed))
+    features = dict(combinations(found['train'].spaces, found, random, fixed))
 
     hits: dict[str, Tensor] = {}
     scores: dict[str, tuple[float, Score, Score]] = {}

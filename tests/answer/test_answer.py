@@ -11,6 +11,7 @@ from mmengine.config import Config
 from looc_mm.answer import answer
 from looc_mm.answer.answer import random_weights, stacked
 from looc_mm.answer.baselines import HISTOGRAM
+from looc_mm.cli import main
 from looc_mm.evaluation import LinearClassifier
 from looc_mm.export import get_features
 
@@ -125,3 +126,21 @@ def test_random_weights_read_no_file():
     model = build(config(backbone, 64))
     before = model.backbone.conv1.weight.clone()
     assert not torch.equal(random_weights(model).backbone.conv1.weight, before)
+
+
+def test_the_command_takes_a_run_and_a_folder(run, pictures, tmp_path, capsys):
+    assert main(['test', str(run), str(pictures), '--sizes', '32', '--work-dir', str(tmp_path)]) == 0
+    printed = capsys.readouterr().out.strip()
+    saved = json.loads((tmp_path / 'answer.json').read_text())
+    assert printed.endswith(saved['sentence']) and saved['size'] == 32 and saved['sizes'] == {}
+
+
+@pytest.mark.parametrize('words', [['--protocols', 'knn'], ['--spaces', 'all'], ['--cfg-options', 'a=1']])
+def test_options_of_a_config_are_refused(run, pictures, words):
+    with pytest.raises(SystemExit):
+        main(['test', str(run), str(pictures), *words])
+
+
+def test_options_of_a_folder_are_refused_with_a_config(run):
+    with pytest.raises(SystemExit):
+        main(['test', 'linear_eval/imagenette', str(run / 'epoch_3.pth'), '--group', '(x)'])
