@@ -20,6 +20,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
 from torch import Tensor, nn
 
+from looc_mm.files import last_checkpoint
 from looc_mm.models.representation import representation_state
 from looc_mm.registry import MODELS, WEIGHT_INITIALIZERS
 from looc_mm.stored_config import plain_model
@@ -148,10 +149,42 @@ def load_model(path: str | Path, trust: bool = False) -> nn.Module:
         ValueError: The file is broken, needs trust, holds no config, or not the weights of the config's model.
     """
     checkpoint = read_checkpoint(path, trust)
-    with DefaultScope.overwrite_default_scope('looc_mm'):
-        model: nn.Module = MODELS.build(checkpoint.model_config)
+    model = build_model(checkpoint)
     load_weights(model, checkpoint)
     return model.eval()
+
+
+def build_model(checkpoint: Checkpoint) -> nn.Module:
+    """The network of the training config that a checkpoint holds, without its weights.
+
+    Raises:
+        ValueError: There is no config, or it needs trust.
+    """
+    with DefaultScope.overwrite_default_scope('looc_mm'):
+        model: nn.Module = MODELS.build(checkpoint.model_config)
+    return model
+
+
+def find_checkpoint(run: str | Path) -> Path:
+    """The last checkpoint of a work dir, or the file itself.
+
+    Args:
+        run: A work dir, which may have been moved since the training, or a checkpoint.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder, or no checkpoint in it.
+    """
+    run = Path(run).expanduser()
+    if run.is_file():
+        return run
+    if not run.is_dir():
+        raise FileNotFoundError(f'There is no work dir or checkpoint {str(run)!r}.')
+    numbered = {path: re.fullmatch(r'(?:epoch|iter)_(\d+)', path.stem) for path in run.glob('*.pth')}
+    saved = sorted((int(match[1]), path) for path, match in numbered.items() if match)
+    found = last_checkpoint(run) or (saved[-1][1] if saved else None)
+    if found is None:
+        raise FileNotFoundError(f'The folder {str(run)!r} holds no checkpoint epoch_*.pth or iter_*.pth.')
+    return found
 
 
 def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:

@@ -1,4 +1,4 @@
-"""Files that appear at once and whole, so that a reader never sees half of one."""
+"""Files that appear at once and whole, so that a reader never sees half of one; and the last checkpoint of a run."""
 
 import os
 from collections.abc import Iterator
@@ -31,3 +31,12 @@ def atomic_write(path: str | Path, *, single_writer: bool = False, sync: bool = 
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint of a training, also when its folder was moved; None before the first one."""
+    pointer = folder / 'last_checkpoint'
+    if not pointer.exists():
+        return None
+    path = folder / Path(pointer.read_text().strip()).name
+    return path if path.exists() else None

@@ -1,11 +1,15 @@
 """All figures."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Patch
 from torch import Tensor
 from torch.utils.data import default_collate
 
@@ -67,29 +71,58 @@ def draw_probes(axis: Axes, scores: Mapping[str, Mapping[str, float]], chance: M
     axis.legend(frameon=False, fontsize=8, ncols=3, loc='lower center', bbox_to_anchor=(0.5, 1))
 
 
-def draw_neighbours(rows: Sequence[tuple[np.ndarray, Mapping[str, Sequence[np.ndarray]]]]) -> Figure:
-    """Draw queries and their neighbours.
+@dataclass(frozen=True)
+class Neighbour:
+    """A picture in the figure of neighbours.
+
+    Attributes:
+        image: (H, W, 3).
+        name: Of its class; empty if the dataset has none.
+        hit: Whether it has the query's class; None where that is not known.
+    """
+
+    image: np.ndarray
+    name: str = ''
+    hit: bool | None = None
+
+
+def draw_neighbours(rows: Sequence[tuple[Neighbour, Mapping[str, Sequence[Neighbour]]]], turned: bool) -> Figure:
+    """Draw queries and their neighbours, with the names of their classes, and a frame and a mark for hit or miss.
 
     Args:
-        rows: For each query its image, (H, W, 3), and the images of its nearest by each representation.
+        rows: For each query its picture, and its nearest pictures by each representation.
+        turned: Whether every picture was turned by a random right angle, which the title then says.
     """
     names = list(rows[0][1])
     shown = len(rows[0][1][names[0]])
-    size = (1.3 * (1 + shown), 1.1 * len(rows) * len(names))
+    size = (1.3 * (1 + shown), 1.3 * len(rows) * len(names) + 0.5)
     figure = Figure(figsize=size, dpi=120, layout='constrained')
-    lines = iter(figure.subplots(len(rows) * len(names), 1 + shown, squeeze=False))
+    axes = figure.subplots(len(rows) * len(names), 1 + shown, squeeze=False)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+    lines = iter(axes)
     for query, neighbours in rows:
-        for index, (name, images) in enumerate(neighbours.items()):
-            axes = next(lines)
-            for axis in axes:
-                axis.set_axis_off()
+        for index, (name, found) in enumerate(neighbours.items()):
+            line = next(lines)
             if index == 0:
-                axes[0].imshow(query)
-                axes[0].set_title('query', fontsize=8)
-            label = name if name == 'V' else f'Z: {name}'
-            axes[1].text(-0.12, 0.5, label, rotation=90, ha='center', va='center', transform=axes[1].transAxes, size=8)
-            for axis, image in zip(axes[1:], images, strict=True):
-                axis.imshow(image)
+                line[0].imshow(query.image)
+                line[0].set_title(f'query: {query.name}' if query.name else 'query', fontsize=7, weight='bold')
+            line[1].set_ylabel(name if name == 'V' else f'Z: {name}', fontsize=8)
+            for axis, each in zip(line[1:], found, strict=True):
+                axis.imshow(each.image)
+                color, mark = (
+                    ('black', '') if each.hit is None else ('#2a7f4f', '✓ ') if each.hit else ('#b8860b', '✗ ')
+                )
+                axis.set_title(mark + each.name, fontsize=7, color=color, pad=3)
+                if each.hit is not None:
+                    axis.spines[:].set(visible=True, color=color, linewidth=2)
+    what = 'Nearest training pictures'
+    if any(each.hit is not None for _, neighbours in rows for found in neighbours.values() for each in found):
+        what += "; ✓ has the query's class"
+    if turned:
+        what += '.\nEvery picture, query or not, was turned by a random right angle'
+    figure.suptitle(what + '.', fontsize=8)
     return figure
 
 
@@ -131,4 +164,54 @@ def draw_matrix(matrix: Tensor, rows: list[str], columns: list[str]) -> Figure:
             dark = matrix[r, c] < 0.6
             axis.text(c, r, f'{matrix[r, c]:.2f}', ha='center', va='center', color='white' if dark else 'black')
     axis.set_title('cosine of two views that differ in one augmentation', fontsize=9)
+    return figure
+
+
+def draw_answer(
+    sentence: str,
+    about: str,
+    rows: Sequence[tuple[str, float, tuple[float, float], str | None]],
+    guess: float,
+    baselines: Sequence[str] = (),
+) -> Figure:
+    """Draw the accuracy of every representation with its interval, in the colour of its comparison with V.
+
+    Args:
+        sentence: The title.
+        about: A line below it.
+        rows: Name, percent, its 95 % interval, and 'better', 'no difference' or 'worse' than V; None for V.
+        guess: Accuracy of a guess in percent, drawn as a line.
+        baselines: Names of rows that need no pretraining; a gap follows them.
+    """
+    colors = {None: '#1f4e79', 'better': '#3c896d', 'no difference': '#b7bcc4', 'worse': '#e3a6a6'}
+    texts = {None: 'V', 'better': 'better than V', 'no difference': 'no difference beyond chance', 'worse': 'worse'}
+    figure = Figure(figsize=(9, 1.9 + 0.36 * len(rows)), dpi=120, layout='constrained')
+    axis = figure.subplots()
+    place = 0.0
+    places = []
+    for index, (name, value, (low, high), verdict) in enumerate(rows):
+        if index and rows[index - 1][0] in baselines and name not in baselines:
+            place += 0.5
+        error = [[value - low], [high - value]]
+        axis.barh(place, value, 0.78, color=colors[verdict])
+        axis.errorbar(value, place, xerr=error, color='black', linewidth=1, capsize=2.5)
+        weight = 'bold' if verdict is None else 'normal'
+        box = dict(color='white', pad=1)
+        axis.text(high + 1.2, place, f'{value:.1f}', va='center', size=9, weight=weight, bbox=box)
+        if verdict is None:
+            axis.axvline(value, color=colors[None], linewidth=1, linestyle='--', zorder=0)
+        places.append(place)
+        place += 1
+    shown = {verdict for *_, verdict in rows}
+    handles: list[Artist] = [Patch(color=colors[each], label=text) for each, text in texts.items() if each in shown]
+    line = axis.axvline(guess, color='black', linewidth=1, linestyle=':', label='guessing the most frequent class')
+    axis.set_yticks(places, [name for name, *_ in rows])
+    axis.invert_yaxis()
+    axis.set_xlim(0, 109)
+    axis.set_xticks(range(0, 101, 20))
+    axis.set_xlabel('linear classifier on frozen features, top-1 %, with 95 % intervals')
+    axis.spines[['top', 'right']].set_visible(False)
+    figure.suptitle(textwrap.fill(sentence, 78), size=13, weight='bold', x=0.01, ha='left')
+    axis.set_title(about, size=9, loc='left', color='#555555')
+    figure.legend(handles=[*handles, line], frameon=False, fontsize=8, ncols=5, loc='outside lower left')
     return figure

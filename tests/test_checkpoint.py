@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import TRANSFORMS
 
 from looc_mm import checkpoint
-from looc_mm.checkpoint import load_model, load_weights, read_checkpoint
+from looc_mm.checkpoint import find_checkpoint, load_model, load_weights, read_checkpoint
 from looc_mm.registry import MODELS
 from looc_mm.stored_config import ALLOWED_TYPES
 
@@ -273,3 +273,17 @@ def test_no_other_file_reads_checkpoints():
         calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
         loads = [node for node in calls if node.attr == 'load' and getattr(node.value, 'id', '') == 'torch']
         assert not loads or path.name in ('checkpoint.py', 'cache.py', 'adain.py'), path
+
+
+def test_the_last_checkpoint_of_a_moved_work_dir(tmp_path):
+    for name in ('epoch_9.pth', 'epoch_10.pth', 'best.pth'):
+        (tmp_path / name).touch()
+    assert find_checkpoint(tmp_path) == tmp_path / 'epoch_10.pth'
+    (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_9.pth')
+    assert find_checkpoint(tmp_path) == tmp_path / 'epoch_9.pth'
+    assert find_checkpoint(tmp_path / 'best.pth') == tmp_path / 'best.pth'
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match='holds no checkpoint'):
+        find_checkpoint(tmp_path / 'empty')
+    with pytest.raises(FileNotFoundError, match='no work dir or checkpoint'):
+        find_checkpoint(tmp_path / 'nothing')

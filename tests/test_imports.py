@@ -28,6 +28,7 @@ ORDER = [
     'visualization',
     'evaluation',
     'export',
+    'answer',
     'suite',
     'cli',
     '__main__',

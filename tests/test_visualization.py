@@ -5,7 +5,7 @@ import torch
 from matplotlib.figure import Figure
 
 from looc_mm.views import LeaveOneOutPipeline
-from looc_mm.visualization import draw_probes, draw_views
+from looc_mm.visualization import Neighbour, draw_answer, draw_neighbours, draw_probes, draw_views
 
 
 def test_views_stand_under_their_spaces_names(photographs):
@@ -44,3 +44,37 @@ def test_bars_are_the_scores():
     assert [bar.get_height() for bar in axis.patches] == [40, 60, 90, 61]
     assert [label.get_text() for label in axis.get_xticklabels()] == ['color', 'shape']
     assert {text.get_text() for text in axis.get_legend().get_texts()} == {'moco', 'looc', 'chance'}
+
+
+def test_neighbours_name_their_class_and_mark_hits(photographs):
+    query, hit, miss = (Neighbour(photographs[0], *each) for each in (('cat',), ('cat', True), ('dog', False)))
+    figure = draw_neighbours([(query, {'V': [hit, miss], 'color': [miss, hit]})], turned=True)
+    axes = np.array(figure.axes).reshape(2, 3)
+    titles = [[axis.get_title() for axis in line] for line in axes]
+    assert titles == [['query: cat', '✓ cat', '✗ dog'], ['', '✗ dog', '✓ cat']]
+    assert [line[1].get_ylabel() for line in axes] == ['V', 'Z: color']
+    colors = [axis.spines['left'].get_edgecolor() for axis in axes[0, 1:]]
+    assert colors[0] != colors[1] and all(axis.spines['left'].get_visible() for axis in axes[0, 1:])
+    assert 'turned by a random right angle' in figure.get_suptitle() and "query's class" in figure.get_suptitle()
+    plain = draw_neighbours([(Neighbour(photographs[0]), {'V': [Neighbour(photographs[1])]})], turned=False)
+    assert plain.get_suptitle() == 'Nearest training pictures.' and plain.axes[1].get_title() == ''
+
+
+def test_answer_has_bars_intervals_and_the_sentence():
+    rows = [
+        ('HOG', 40.0, (37.0, 43.5), 'worse'),
+        ('V', 60.0, (57.0, 63.0), None),
+        ('V + HOG', 66.0, (63.0, 69.0), 'better'),
+    ]
+    figure = draw_answer('Use V + HOG.', 'about', rows, guess=25.0, baselines=['HOG'])
+    (axis,) = figure.axes
+    assert figure.get_suptitle() == 'Use V + HOG.' and axis.get_title(loc='left') == 'about'
+    assert [bar.get_width() for bar in axis.patches] == [40, 60, 66]
+    assert len({bar.get_facecolor() for bar in axis.patches}) == 3
+    ends = [lines[0].get_segments()[0][:, 0].tolist() for *_, lines in (each.lines for each in axis.containers[1::2])]
+    assert ends == [[37, 43.5], [57, 63], [63, 69]]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ['HOG', 'V', 'V + HOG']
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        *('V', 'better than V', 'worse', 'guessing the most frequent class')
+    ]

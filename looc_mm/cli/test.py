@@ -1,4 +1,4 @@
-"""Evaluate a pretrained model on frozen features: ``looc test CONFIG CHECKPOINT``."""
+"""Evaluate a pretrained model on frozen features: ``looc test CONFIG CHECKPOINT`` or ``looc test RUN LABELLED``."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from looc_mm.configs import find_config, is_config
 
-from .arguments import Launcher, Options, Plugins
+from .arguments import Launcher, Options, Plugins, UsageError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
 
     from looc_mm.checkpoint import Checkpoint
+
+CACHE = 'work_dirs/features'
 
 
 def test(
@@ -22,25 +24,35 @@ def test(
     spaces: Sequence[str] = (),
     protocols: Sequence[str] = (),
     seed: int = 0,
-    cache: str = 'work_dirs/features',
+    cache: str = CACHE,
     amp: bool = False,
     trust_checkpoint: bool = False,
     plugin: Plugins = (),
     cfg_options: Options = None,
     launcher: Launcher = 'none',
+    sizes: Sequence[int] = (),
+    group: str | None = None,
+    workers: int = 0,
 ) -> dict[str, float]:
     """Evaluate a pretrained model on frozen features.
 
+    With a work dir or checkpoint and a folder of labelled pictures, the result is a comparison of V, the spaces and
+    baselines without training (random weights, a colour histogram, HOG), and a sentence that recommends one.
+
     For example::
 
+        looc test work_dirs/looc data/labelled  # <class>/ or {train,val}/<class>/
         looc test linear_eval/imagenette work_dirs/looc/epoch_200.pth
         looc test linear_eval/imagenette looc_r18_imagenette  # random weights, a baseline
         looc test linear_eval/imagenette work_dirs/looc/epoch_200.pth --protocols knn few_shot  # or all
 
     Args:
-        config: path or name of an evaluation config; a model in it takes precedence over the checkpoint's
-        checkpoint: checkpoint, or a pretraining config for its model with random weights
-        work_dir: where results.json goes; default: work_dirs/<folder or protocols>/<config>/<run>_<checkpoint>
+        config: path or name of an evaluation config; a model in it takes precedence over the checkpoint's. Or a work
+            dir, whose last checkpoint is taken, or a checkpoint
+        checkpoint: checkpoint, or a pretraining config for its model with random weights. After a work dir or
+            checkpoint: the folder of labelled pictures
+        work_dir: where the results go; default: work_dirs/<folder or protocols>/<config>/<run>_<checkpoint>, and for
+            labelled pictures <run>/answer_<folder>
         spaces: probe each of these: "V" (the default), a space, spaces joined by "+" (their concatenation), or "all"
             (each space)
         protocols: run these instead of those of the config: linear, knn, few_shot, ... or "all" that suit the model
@@ -51,9 +63,14 @@ def test(
         plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
         cfg_options: override config entries, e.g. test_dataloader.batch_size=64
         launcher: how the processes were started
+        sizes: for labelled pictures: sides of the views in pixels to choose from; default: 1, 1.5 and 2 times the
+            training's
+        group: for labelled pictures: a regex whose first group names the object in the path of a picture; pictures of
+            one object stay on one side of a split
+        workers: for labelled pictures: decoding processes
 
     Returns:
-        The value of each metric, by its name.
+        The value of each metric, by its name; for labelled pictures the linear top-1 of each representation.
 
     Raises:
         ValueError: The config, the checkpoint or an option does not fit.
@@ -68,6 +85,26 @@ def test(
     from looc_mm.plugins import load_files
 
     load_files(plugin)
+    if Path(config).exists() and not is_config(config):
+        if spaces or protocols or cfg_options or cache != CACHE or launcher != 'none':
+            raise UsageError('--spaces, --protocols, --cache, --cfg-options and --launcher need a config')
+        from looc_mm.answer import answer
+
+        found = answer(
+            config,
+            checkpoint,
+            work_dir,
+            sizes=sizes,
+            group=group,
+            seed=seed,
+            workers=workers,
+            amp=amp,
+            trust_checkpoint=trust_checkpoint,
+        )
+        print(found.table())
+        return {row.name: row.linear for row in found.rows}
+    if sizes or group or workers:
+        raise UsageError('--sizes, --group and --workers need a work dir or checkpoint and labelled pictures')
     path = find_config(config)
     source = find_config(checkpoint) if is_config(checkpoint) else Path(checkpoint)
     trained = None if is_config(checkpoint) else read_checkpoint(str(checkpoint), trust_checkpoint)

@@ -39,7 +39,7 @@ def view_size(model: nn.Module) -> int:
         got = sorted(sizes) if pipeline else 'no view pipeline in its data_preprocessor'
         raise ValueError(
             f'{type(model).__name__} does not tell the one size of its views ({got}): give the side in pixels that it '
-            f'was trained on, size=... or --size.'
+            f'was trained on (size, sizes, --size or --sizes).'
         )
     return sides.pop()
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from looc_mm.files import atomic_write
+from looc_mm.files import atomic_write, last_checkpoint
 
 from .plan import Evaluation, Run
 from .process import Child
@@ -237,15 +237,6 @@ def read_state(folder: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     times = {phase: {'cpu_seconds': 0.0, 'wall_seconds': 0.0} for phase in (TRAIN, EVALUATE)}
     return {'trained': False, 'evaluated': [], 'running': None, **times}
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint of a training, also when its folder was moved; None before the first one."""
-    pointer = folder / 'last_checkpoint'
-    if not pointer.exists():
-        return None
-    path = folder / Path(pointer.read_text().strip()).name
-    return path if path.exists() else None
 
 
 def _ending(code: int) -> str:

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from looc_mm.suite.job import BusyError, Job, last_checkpoint
+from looc_mm.files import last_checkpoint
+from looc_mm.suite.job import BusyError, Job
 from looc_mm.suite.schedule import COMPLETE, FAILED, LEFT
 
 from .conftest import is_alive, wait_until

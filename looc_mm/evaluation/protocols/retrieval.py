@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from looc_mm.evaluation.nearest import nearest
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.registry import PROTOCOLS
-from looc_mm.visualization import draw_neighbours
+from looc_mm.visualization import Neighbour, draw_neighbours
 
 from .base import Drawing, Protocol, Score
 
@@ -57,17 +56,27 @@ class Retrieval(Protocol):
                 value = 100 * shared.double().mean().item()
                 yield Score(f'same {label}@{self.k}', value, representation='V' if name == 'V' else [name])
 
-        def image(split: str, index: int, turns: Tensor | None) -> np.ndarray:
-            upright = source.image(split, index)
-            return upright if turns is None else np.rot90(upright, int(turns[index]))  # as it was embedded
-
         turned = gallery.labels.get('rotation'), queries.labels.get('rotation')
-        number = len(queries.parts[name])
+        classes = gallery.labels.get('gt_label'), queries.labels.get('gt_label')
+        names = (getattr(source.dataset('train'), 'metainfo', None) or {}).get('classes', ())
+
+        def picture(split: str, index: int, query: int | None = None) -> Neighbour:
+            side = int(split == 'test')
+            image, turns, labels = source.image(split, index), turned[side], classes[side]
+            if turns is not None:
+                image = np.rot90(image, int(turns[index]))  # as it was embedded
+            if labels is None or classes[1] is None:
+                return Neighbour(image)
+            label = int(labels[index])
+            name = str(names[label]) if label < len(names) else f'class {label}'
+            return Neighbour(image, name, None if query is None else label == int(classes[1][query]))
+
+        number = len(queries.parts[next(iter(neighbours))])
         drawn = []
         for query in torch.linspace(0, number - 1, min(self.pictures, number)).long().tolist():
             found = {
-                name: [image('train', each, turned[0]) for each in rows[query, : self.shown].tolist()]
+                name: [picture('train', each, query) for each in rows[query, : self.shown].tolist()]
                 for name, rows in neighbours.items()
             }
-            drawn.append((image('test', query, turned[1]), found))
-        yield Drawing('retrieval.png', draw_neighbours(drawn))
+            drawn.append((picture('test', query), found))
+        yield Drawing('retrieval.png', draw_neighbours(drawn, turned=self.rotate_test is not None))

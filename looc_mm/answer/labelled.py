@@ -1,0 +1,189 @@
+"""A folder of labelled pictures as a training and a test split.
+
+Shapes: N pictures of a split.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from looc_mm.datasets.folder import ImageFolder
+from looc_mm.export.features import Pictures
+
+#: Share of the pictures of a class that is held out.
+SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pictures of one split, by class and path.
+
+    Attributes:
+        paths: N files.
+        labels: (N,) int64, the number of the class.
+        groups: (N,) int64. Pictures of one group are not independent; without a regex each picture is a group.
+    """
+
+    paths: list[str]
+    labels: Tensor
+    groups: Tensor
+
+    def rows(self, rows: Tensor) -> 'Split':
+        """Some of the pictures."""
+        return Split([self.paths[row] for row in rows.tolist()], self.labels[rows], self.groups[rows])
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A labelled folder.
+
+    Attributes:
+        name: Of the folder.
+        classes: Names, in the order of the labels.
+        train: To fit on.
+        test: To score on.
+        note: How the pictures were split.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    note: str
+
+
+class LabelledPictures(Pictures):
+    """Pictures with the label ``gt_label``.
+
+    Args:
+        split: The pictures.
+        size: Side of the view in pixels.
+    """
+
+    def __init__(self, split: Split, size: int) -> None:
+        super().__init__(split.paths, size)
+        self.labels = split.labels
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The sample of :class:`Pictures`, and ``labels``."""
+        return {**super().__getitem__(index), 'labels': {'gt_label': self.labels[index]}}
+
+
+def read_labelled(folder: str | Path, group: str | None = None, seed: int = 0) -> Labelled:
+    """Read ``<folder>/{train,val}/<class>/``, or ``<folder>/<class>/`` with a fifth of each class as the test split.
+
+    Args:
+        folder: The labelled pictures.
+        group: A regex. Its first group, searched in the path below the split's folder, names what a picture shows.
+            Pictures of one name stay on one side of the split.
+        seed: Of the split.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        ValueError: There are fewer than two classes, a class has no pictures or is in one split only, a path does not
+            match the regex, or a group is in both splits or is all of a class.
+    """
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f'There is no folder {str(folder)!r}; give a folder with a sub-folder for each class.')
+    ready = [root / name for name in ('train', 'val')]
+    given = all(path.is_dir() and any(each.is_dir() for each in path.iterdir()) for path in ready)
+    found = [_pictures(path) for path in (ready if given else [root])]
+    classes = tuple(found[0])
+    if given and (wrong := {*found[0]} ^ {*found[1]}):
+        raise ValueError(
+            f'Classes of {str(folder)!r} that are in train or in val only: {", ".join(sorted(wrong))}. Give both '
+            f'folders the same sub-folders.'
+        )
+    if len(classes) < 2:
+        raise ValueError(f'Got the classes {list(classes)} in {str(folder)!r}; give sub-folders of at least 2 classes.')
+    numbers: dict[str, int] = {}
+    splits = [_split(path, each, group, numbers) for path, each in zip(ready if given else [root], found, strict=True)]
+    name = root.resolve().name
+    if not given:
+        rest, held = hold_out(splits[0], classes, seed)
+        kept = '' if group is None else f', groups of {group!r} kept together'
+        note = f'split here by class, 80 % and 20 %, seed {seed}{kept}'
+        return Labelled(name, classes, splits[0].rows(rest), splits[0].rows(held), note)
+    train, test = splits
+    if group is not None and (both := {*train.groups.tolist()} & {*test.groups.tolist()}):
+        names = sorted(key for key, number in numbers.items() if number in both)
+        raise ValueError(
+            f'{len(both)} groups of {group!r} are in train and in val, such as {names[:3]}: the test pictures show '
+            f'what was learnt by heart. Move each group to one side.'
+        )
+    if group is None:
+        test = Split(test.paths, test.labels, test.groups + len(train.paths))
+    return Labelled(name, classes, train, test, 'split by the folders train and val')
+
+
+def hold_out(split: Split, classes: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
+    """Hold out a fifth of the pictures of each class, whole groups of them.
+
+    Args:
+        split: N pictures.
+        classes: Names, for messages.
+        seed: Of the choice.
+
+    Returns:
+        Rows that are kept and rows that are held out, together N, each in order.
+
+    Raises:
+        ValueError: A class has one group only, or its groups are held out for other classes.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    side: dict[int, bool] = {}  # group -> whether it is held out
+    for label, name in enumerate(classes):
+        found, counts = split.groups[split.labels == label].unique(return_counts=True)
+        order = torch.randperm(len(found), generator=draw)
+        sizes = dict(zip(found[order].tolist(), counts[order].tolist(), strict=True))  # group -> pictures
+        free = [group for group in sizes if group not in side]
+        held = sum(size for group, size in sizes.items() if side.get(group))
+        for group in free:
+            side[group] = held + sizes[group] / 2 <= SHARE * sum(sizes.values())
+            held += sizes[group] * side[group]
+        if free and not held:
+            side[min(free, key=sizes.__getitem__)] = True
+        if len({side[group] for group in sizes}) < 2:
+            raise ValueError(
+                f'The class {name!r} ({sum(sizes.values())} pictures, {len(sizes)} groups) cannot be split: it needs '
+                f'pictures of at least 2 groups, on both sides. Add pictures, or leave the class out.'
+            )
+    chosen = torch.tensor([side[group] for group in split.groups.tolist()])
+    return (~chosen).nonzero()[:, 0], chosen.nonzero()[:, 0]
+
+
+def _pictures(folder: Path) -> dict[str, list[str]]:
+    """Class to files."""
+    dataset = ImageFolder(str(folder), with_label=True, lazy_init=True)
+    found: dict[str, list[str]] = {}
+    if any(entry.is_dir() and not entry.name.startswith('.') for entry in folder.iterdir()):
+        found = {name: dataset._images(name) for name in dataset.class_folders()}
+    if empty := [name for name, files in found.items() if not files]:
+        raise ValueError(f'Classes without pictures in {str(folder)!r}: {", ".join(empty)}. Fill or remove them.')
+    return found
+
+
+def _split(folder: Path, found: Mapping[str, list[str]], group: str | None, numbers: dict[str, int]) -> Split:
+    paths = [path for files in found.values() for path in files]
+    labels = torch.tensor([label for label, files in enumerate(found.values()) for _ in files])
+    if group is None:
+        return Split(paths, labels, torch.arange(len(paths)))
+    try:
+        pattern = re.compile(group)
+    except re.error as error:
+        raise ValueError(f'Got the regex {group!r}: {error}.') from error
+    if not pattern.groups:
+        raise ValueError(f'Got the regex {group!r}; put what names the object in parentheses, such as "(.*)_[0-9]+".')
+    names = []
+    for path in paths:
+        below = Path(path).relative_to(folder).as_posix()
+        if (match := pattern.search(below)) is None or match[1] is None:
+            raise ValueError(f'The regex {group!r} does not match the path {below!r}.')
+        names.append(match[1])
+    return Split(paths, labels, torch.tensor([numbers.setdefault(name, len(numbers)) for name in names]))
