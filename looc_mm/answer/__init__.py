@@ -1,5 +1,6 @@
 """One command from a pretraining and a labelled folder to an answer: which representation to use, if any."""
 
-from .answer import Answer, Row, answer
+from .answer import answer
+from .result import Answer, Row
 
 __all__ = ['Answer', 'Row', 'answer']
