@@ -83,22 +83,22 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
     """Read a checkpoint of tensors and plain values.
 
     Args:
-        path: The file. An address (``torchvision://resnet50``, ``https://...``) goes to MMEngine, which trusts it.
+        path: The file, or a work dir, whose last checkpoint is read. An address (``torchvision://resnet50``,
+            ``https://...``) goes to MMEngine, which trusts it.
         trust: Whether pickled objects may be loaded and the stored config may run. Both run code that the file brings.
 
     Returns:
         The checkpoint, on the CPU.
 
     Raises:
-        FileNotFoundError: No such file.
+        FileNotFoundError: No such file, or no checkpoint in the work dir.
         ValueError: The file is truncated, is no checkpoint, or holds pickled objects that are not trusted.
     """
     path = str(path)
     if '://' in path:
         content = CheckpointLoader.load_checkpoint(path, map_location='cpu')
-    elif not Path(path).is_file():
-        raise FileNotFoundError(f'No checkpoint at {path}.')
     else:
+        path = str(find_checkpoint(path))
         try:
             content = torch.load(path, map_location='cpu', weights_only=not trust)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:

@@ -275,6 +275,14 @@ def test_no_other_file_reads_checkpoints():
         assert not loads or path.name in ('checkpoint.py', 'cache.py', 'adain.py'), path
 
 
+def test_a_work_dir_is_read_as_its_last_checkpoint(tmp_path):
+    for epoch in (1, 2):
+        torch.save({'state_dict': {}, 'meta': {'epoch': epoch}}, tmp_path / f'epoch_{epoch}.pth')
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
+    found = read_checkpoint(tmp_path)
+    assert (found.path, found.epoch) == (str(tmp_path / 'epoch_2.pth'), 2)
+
+
 def test_the_last_checkpoint_of_a_moved_work_dir(tmp_path):
     for name in ('epoch_9.pth', 'epoch_10.pth', 'best.pth'):
         (tmp_path / name).touch()

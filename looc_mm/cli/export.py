@@ -27,7 +27,7 @@ def export(
         looc export work_dirs/looc/epoch_200.pth looc.onnx --spaces V rotation  # V and an embedding
 
     Args:
-        checkpoint: as "looc train" writes it
+        checkpoint: as "looc train" writes it, or its work dir
         out: .pth, .safetensors (pip install safetensors) or .onnx
         format: torchvision or timm: the backbone under their names, as .pth or .safetensors; safetensors: any backbone
             under MMPreTrain's names; onnx: the network (pip install onnx onnxscript onnxruntime). Default: by the

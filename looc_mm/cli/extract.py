@@ -31,7 +31,7 @@ def extract(
     ``looc_mm.export.get_features`` gives the features of one representation as an array.
 
     Args:
-        checkpoint: as "looc train" writes it
+        checkpoint: as "looc train" writes it, or its work dir
         folder: folder of images, of any depth
         out: features.npz, or features.parquet (pip install pyarrow): `path`, and each representation
         spaces: an array or column for each of these: "V" (the default), a space, spaces joined by "+" (their

@@ -49,8 +49,8 @@ def test(
     Args:
         config: path or name of an evaluation config; a model in it takes precedence over the checkpoint's. Or a work
             dir, whose last checkpoint is taken, or a checkpoint
-        checkpoint: checkpoint, or a pretraining config for its model with random weights. After a work dir or
-            checkpoint: the folder of labelled pictures
+        checkpoint: checkpoint or its work dir, or a pretraining config for its model with random weights. After a work
+            dir or checkpoint: the folder of labelled pictures
         work_dir: where the results go; default: work_dirs/<folder or protocols>/<config>/<run>_<checkpoint>, and for
             labelled pictures <run>/answer_<folder>
         spaces: probe each of these: "V" (the default), a space, spaces joined by "+" (their concatenation), or "all"
@@ -106,8 +106,8 @@ def test(
     if sizes or group or workers:
         raise UsageError('--sizes, --group and --workers need a work dir or checkpoint and labelled pictures')
     path = find_config(config)
-    source = find_config(checkpoint) if is_config(checkpoint) else Path(checkpoint)
-    trained = None if is_config(checkpoint) else read_checkpoint(str(checkpoint), trust_checkpoint)
+    trained = None if is_config(checkpoint) else read_checkpoint(checkpoint, trust_checkpoint)
+    source = find_config(checkpoint) if trained is None else Path(trained.path)
     settings = dict(seed=seed, amp=amp, cache=None if cache == 'none' else cache)
     cfg = build_config(path, source, trained, spaces, protocols, settings)
     cfg.work_dir = str(work_dir or cfg.work_dir)

@@ -75,7 +75,7 @@ def test_our_errors_are_one_line(tmp_path):
     assert done.returncode == 2 and done.stderr.startswith('looc train: There is no config loc_factors: ')
     assert 'Did you mean looc/looc_factors' in done.stderr and len(done.stderr.splitlines()) == 1
     done = looc('test', 'linear_eval/factors', 'none.pth', cwd=tmp_path)
-    assert done.returncode == 2 and done.stderr.endswith('looc test: No checkpoint at none.pth.\n')
+    assert done.returncode == 2 and done.stderr.endswith("looc test: There is no work dir or checkpoint 'none.pth'.\n")
     assert 'Traceback' not in done.stderr
     assert not list(tmp_path.iterdir())
 
