@@ -109,6 +109,8 @@ def run_tool(function: Command) -> None:
 
 
 def _run(function: Command, arguments: dict[str, Any], parser: argparse.ArgumentParser) -> int:
+    # Read when PyTorch is loaded. By default its threads spin while they wait, which starves the workers that decode.
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
     try:
         result = function(**arguments)
     except UsageError as error:

@@ -157,3 +157,12 @@ def test_the_shell_completes_commands_and_options(tmp_path):
         out = {'_ARGCOMPLETE_STDOUT_FILENAME': str(tmp_path / 'out'), '_ARGCOMPLETE_IFS': '\n'}
         subprocess.run([sys.executable, '-m', 'looc_mm'], env={**os.environ, **asked, **out}, check=True, timeout=60)
         assert (tmp_path / 'out').read_text().split() == expected
+
+
+@pytest.mark.parametrize(('given', 'used'), [(None, 'PASSIVE'), ('ACTIVE', 'ACTIVE')])
+def test_waiting_threads_leave_the_cores_to_workers(given, used, monkeypatch, capsys):
+    monkeypatch.delenv('OMP_WAIT_POLICY', raising=False)
+    if given:
+        monkeypatch.setenv('OMP_WAIT_POLICY', given)
+    assert main(['list', 'configs']) == 0
+    assert os.environ.pop('OMP_WAIT_POLICY') == used
