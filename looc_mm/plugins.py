@@ -28,7 +28,7 @@ def load_entry_points() -> None:
     for entry in (entry for group in GROUPS for entry in entry_points(group=group)):
         try:
             _registered_by(entry.module.split('.')[0], entry.load)
-        except Exception as error:  # whatever somebody else's module raises
+        except (Exception, SystemExit) as error:  # whatever somebody else's module raises
             package = entry.dist.name if entry.dist else entry.name
             warnings.warn(
                 f'The plug-in {package} is left out, nothing of it is registered: importing {entry.value} '
@@ -45,8 +45,8 @@ def load_files(paths: Iterable[str | Path]) -> None:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: A module of that name is imported already, the file registers nothing, or a name that it registers
-            belongs to another class.
+        ValueError: A module of that name is imported already, the file registers nothing or calls sys.exit, or a name
+            that it registers belongs to another class.
     """
     for path in paths:
         name = Path(path).stem
@@ -59,8 +59,10 @@ def load_files(paths: Iterable[str | Path]) -> None:
         sys.modules[name] = module = importlib.util.module_from_spec(spec)
         try:
             found = _registered_by(name, partial(spec.loader.exec_module, module))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[name]
+            if isinstance(error, SystemExit):
+                raise ValueError(f'The plug-in {path} calls sys.exit({error.code!r}) when it is imported.') from error
             if isinstance(error, NameTakenError):
                 raise ValueError(f'The plug-in {path} cannot be used: {error}') from error
             raise
@@ -102,7 +104,7 @@ def _registered_by(package: str, load: Callable[[], object]) -> list[str]:
                 raise NameTakenError(error.args[0]) from error
             raise
         return [name for key, known in before.items() for name in _new_names(key, known)]
-    except Exception:
+    except (Exception, SystemExit):
         for key, registry in REGISTRIES.items():
             for name, kind in list(registry.module_dict.items()):
                 if kind.__module__.split('.')[0] == package:

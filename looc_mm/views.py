@@ -19,6 +19,7 @@ from torch.nn import ModuleDict
 
 from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Params, StylizedTexture
 from looc_mm.augmentations.base import ImageSize, fuses, size_per_image, warp
+from looc_mm.augmentations.contract import refuse_broken
 from looc_mm.registry import AUGMENTATIONS, TRANSFORMS
 from looc_mm.strategies import STRATEGIES, ViewTable, copy_from_query
 
@@ -60,7 +61,7 @@ class LeaveOneOutPipeline(BaseTransform):
 
     Raises:
         ValueError: If the list is empty, two augmentations have one name, a space has no owner, ``StylizedTexture``
-            is not the first, or the strategy is unknown.
+            is not the first, the strategy is unknown, or an augmentation of another package breaks its contract.
     """
 
     def __init__(
@@ -75,46 +76,18 @@ class LeaveOneOutPipeline(BaseTransform):
         ]
         names = [each.name for each in self.augmentations]
         owners = [each.name for each in self.augmentations if each.owns_space]
-        self._check(names, owners, leave_one_out)
+        check_names(names, owners, leave_one_out)
         if late := [each.name for each in self.augmentations[1:] if isinstance(each, StylizedTexture)]:
             raise ValueError(f'{late} choose from candidates of the whole image: put it first among {names}.')
         if strategy not in STRATEGIES:
             raise ValueError(f'LeaveOneOutPipeline got strategy={strategy!r}; allowed are {sorted(STRATEGIES)}.')
         if isinstance(same, str) or not set(same) <= set(names):
             raise ValueError(f'LeaveOneOutPipeline got same={same!r}; it is a list of names among {names}.')
+        for each in self.augmentations:
+            refuse_broken(each)
         self.strategy, self.same = strategy, tuple(same)
         self.spaces = (INVARIANT, *(owners if leave_one_out is None else leave_one_out))
         self.views = view_names(self.spaces)
-
-    @staticmethod
-    def _check(names: list[str], owners: list[str], leave_one_out: Sequence[str] | None) -> None:
-        if not names:
-            raise ValueError('LeaveOneOutPipeline got no augmentations; list at least a RandomResizedCrop.')
-        for bad, why in (
-            ({name for name in names if names.count(name) > 1}, 'more than one augmentation is'),
-            ({INVARIANT, '0'} & set(names), 'this name is reserved, yet an augmentation is'),
-            (
-                {name for name in names if '.' in name or hasattr(ModuleDict, name)},
-                'a name cannot hold a dot or be a word of torch.nn.ModuleDict, yet an augmentation is',
-            ),
-        ):
-            if bad:
-                raise ValueError(
-                    f'LeaveOneOutPipeline: {why} named {sorted(bad)} among {names}. A space is found by its name: '
-                    f'remove one, or give it another name in its config, name=...'
-                )
-        if leave_one_out is None:
-            return
-        if isinstance(leave_one_out, str):
-            raise ValueError(f'leave_one_out got the string {leave_one_out!r}; write a list, [{leave_one_out!r}].')
-        if len(set(leave_one_out)) < len(leave_one_out):
-            raise ValueError(f'leave_one_out names a space twice: {list(leave_one_out)}.')
-        orphans = [name for name in leave_one_out if name not in owners]
-        if orphans:
-            raise ValueError(
-                f'leave_one_out asks for the spaces {orphans}, which no augmentation of the list owns. Allowed: '
-                f'{owners}. The list holds {names}; add the augmentation, or set owns_space=True in its config.'
-            )
 
     def sample(self, batch_size: int, generator: torch.Generator | None, image_size: ImageSize) -> ViewTable:
         """Draw the view table.
@@ -267,3 +240,43 @@ def _rows(table: ViewTable, rows: slice) -> ViewTable:
         view: {name: {key: value[rows] for key, value in params.items()} for name, params in row.items()}
         for view, row in table.items()
     }
+
+
+def check_names(names: list[str], owners: list[str], leave_one_out: Sequence[str] | None) -> None:
+    """Check the names of a pipeline's augmentations.
+
+    Args:
+        names: Of all, in order.
+        owners: Of those that own a space.
+        leave_one_out: As of :class:`LeaveOneOutPipeline`.
+
+    Raises:
+        ValueError: A name cannot be used or occurs twice, or a space has no owner.
+    """
+    if not names:
+        raise ValueError('LeaveOneOutPipeline got no augmentations; list at least a RandomResizedCrop.')
+    for bad, why in (
+        ({name for name in names if names.count(name) > 1}, 'more than one augmentation is'),
+        ({INVARIANT, '0'} & set(names), 'this name is reserved, yet an augmentation is'),
+        (
+            {name for name in names if '.' in name or hasattr(ModuleDict, name)},
+            'a name cannot hold a dot or be a word of torch.nn.ModuleDict, yet an augmentation is',
+        ),
+    ):
+        if bad:
+            raise ValueError(
+                f'LeaveOneOutPipeline: {why} named {sorted(bad)} among {names}. A space is found by its name: '
+                f'remove one, or give it another name in its config, name=...'
+            )
+    if leave_one_out is None:
+        return
+    if isinstance(leave_one_out, str):
+        raise ValueError(f'leave_one_out got the string {leave_one_out!r}; write a list, [{leave_one_out!r}].')
+    if len(set(leave_one_out)) < len(leave_one_out):
+        raise ValueError(f'leave_one_out names a space twice: {list(leave_one_out)}.')
+    orphans = [name for name in leave_one_out if name not in owners]
+    if orphans:
+        raise ValueError(
+            f'leave_one_out asks for the spaces {orphans}, which no augmentation of the list owns. Allowed: '
+            f'{owners}. The list holds {names}; add the augmentation, or set owns_space=True in its config.'
+        )

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from looc_mm import plugins
+from looc_mm import cli, plugins
 from looc_mm.registry import AUGMENTATIONS, HOOKS, MODELS, PROTOCOLS, REGISTRIES
 from looc_mm.testing import check_augmentation
 from tests.cli.test_pretraining import FACTORS, run
@@ -129,6 +129,29 @@ def test_a_file_that_fails_can_be_repaired_and_loaded(plugin):
     path.write_text(text)
     plugins.load_files([path])
     assert 'Mine' in PROTOCOLS.module_dict
+
+
+def test_a_file_that_leaves_the_process(tmp_path):
+    path = tmp_path / 'leaves.py'
+    path.write_text('import sys\nsys.exit(0)\n')
+    with pytest.raises(ValueError, match=r'leaves.py calls sys.exit\(0\) when it is imported'):
+        plugins.load_files([path])
+
+
+def test_an_unfinished_command_does_not_look_finished(tmp_path, monkeypatch):
+    """A plug-in may call sys.exit(0) in the middle of a training."""
+
+    def leaves(config: str) -> None:
+        """Leave.
+
+        Args:
+            config: any
+        """
+        sys.exit(0)
+
+    monkeypatch.setitem(cli.COMMANDS, 'train', leaves)
+    with pytest.raises(RuntimeError, match=r'called sys.exit\(0\) before the command had finished'):
+        cli.main(['train', 'any'])
 
 
 def test_a_file_named_like_a_module(tmp_path):

@@ -8,8 +8,10 @@ import pytest
 import torch
 
 from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation
+from looc_mm.augmentations.contract import QUICK, RULES, refuse_broken
 from looc_mm.registry import AUGMENTATIONS
-from looc_mm.testing import RULES, ContractError, check_augmentation, colourful
+from looc_mm.testing import ContractError, check_augmentation, colourful
+from looc_mm.views import LeaveOneOutPipeline
 
 AUGMENTATIONS.import_from_location()
 BAD = []
@@ -34,14 +36,18 @@ class Shade(AtomicAugmentation):
         return images * params['light'].to(images.device)[:, None, None, None]
 
 
-class Still(GeometricAugmentation):
-    name = 'still'
+class Shift(GeometricAugmentation):
+    """Keeps the contract too: a shift to the right."""
+
+    name = 'shift'
 
     def sample(self, batch_size, generator, image_size):
         return {'number': torch.rand(batch_size, generator=generator)}
 
     def matrix(self, params):
-        return torch.eye(3).repeat(len(params['number']), 1, 1).double()
+        matrix = torch.eye(3).repeat(len(params['number']), 1, 1).double()
+        matrix[:, 0, 2] = params['number']
+        return matrix
 
 
 def breaks(rule, got):
@@ -147,7 +153,7 @@ class HalfWidth(Shade):
         return torch.as_tensor(image_size) // 2 if isinstance(image_size, torch.Tensor) else (64, 32)
 
 
-@breaks('result', 'shape (8, 3, 64, 32) in place of (8, 3, 64, 64)')
+@breaks('result', 'shape (8, 3, 64, 32) where (8, 3, 64, 64) is expected')
 class Narrow(Shade):
     def apply(self, images, params):
         return super().apply(images, params)[..., :32]
@@ -169,6 +175,43 @@ class Bright(Shade):
 class Infinite(Shade):
     def apply(self, images, params):
         return super().apply(images, params).log()
+
+
+@breaks('every_result', 'values that are not finite or not in [0, 1], in draw')
+class RarelyNaN(Shade):
+    def sample(self, batch_size, generator, image_size):
+        light = super().sample(batch_size, generator, image_size)['light']
+        return {'light': torch.where(torch.rand(batch_size, generator=generator) < 0.02, torch.nan, light)}
+
+
+@breaks('result', 'shape (8, 1, 64, 64) where (8, 3, 64, 64) is expected')
+class OneChannel(Shade):
+    def apply(self, images, params):
+        return super().apply(images, params).mean(1, keepdim=True)
+
+
+@breaks('result', 'torch.uint8 from torch.float32')
+class Bytes(Shade):
+    def apply(self, images, params):
+        return (255 * super().apply(images, params)).byte()
+
+
+@breaks('effect', 'no image changes by more than 0.001 in 8 draws of 8 images')
+class Nothing(Shade):
+    def apply(self, images, params):
+        return (images + 1e-6 * params['light'][:, None, None, None]).clamp(0, 1)
+
+
+@breaks('reads_the_images', 'the same images from the negatives of the images')
+class Blank(Shade):
+    def apply(self, images, params):
+        return params['light'][:, None, None, None].expand(images.shape).contiguous()
+
+
+@breaks('result', 'SystemExit: 0')
+class Leaves(Shade):
+    def apply(self, images, params):
+        raise SystemExit(0)
 
 
 @breaks('apply_draws_nothing', "a draw from random's global generator")
@@ -227,19 +270,19 @@ class ByTheNeighbour(Shade):
 
 
 @breaks('matrix', 'shape (8, 3, 3), torch.int64')
-class Whole(Still):
+class Whole(Shift):
     def matrix(self, params):
         return super().matrix(params).long()
 
 
 @breaks('matrix', 'shape (8, 2, 3)')
-class Affine(Still):
+class Affine(Shift):
     def matrix(self, params):
         return super().matrix(params)[:, :2]
 
 
 @breaks('matrix', 'not finite')
-class Singular(Still):
+class Singular(Shift):
     def matrix(self, params):
         return super().matrix(params) / 0
 
@@ -280,7 +323,7 @@ class Lit(Shade):
         return {'light': torch.ones(batch_size)}
 
 
-class Aligned(Still):
+class Aligned(Shift):
     """Samples bilinearly at the pixels' own places, which a rounding error may miss."""
 
     def identity(self, batch_size):
@@ -294,7 +337,7 @@ class Thumbnail(Aligned):
         return (32, 32)
 
 
-@pytest.mark.parametrize('kind', [Shade, Still, Lit, Aligned, Thumbnail])
+@pytest.mark.parametrize('kind', [Shade, Shift, Lit, Aligned, Thumbnail])
 def test_the_good_ones_keep_the_contract(kind):
     check_augmentation(kind(), device='cpu')
 
@@ -310,6 +353,31 @@ def test_a_broken_rule_is_named(kind, rule, got):
 
 def test_every_rule_is_broken_by_one():
     assert {parameter.values[1] for parameter in BAD} == {rule.__name__ for rule in RULES}
+
+
+@pytest.mark.parametrize(
+    'kind, rule, got', [case for case in BAD if case.values[1] in {each.__name__ for each in QUICK}]
+)
+def test_a_pipeline_refuses_what_cannot_be_trained_with(kind, rule, got):
+    if got in ('ZeroDivisionError', 'SystemExit: 0'):
+        return  # the training itself ends
+    with pytest.raises(ValueError, match='cannot be trained with') as raised:
+        LeaveOneOutPipeline([kind()])
+    assert f'- {rule}: ' in str(raised.value) and got in str(raised.value)
+
+
+def test_a_pipeline_tries_an_augmentation_once(monkeypatch):
+    calls = []
+
+    class Counted(Shade):
+        def apply(self, images, params):
+            calls.append(len(images))
+            return super().apply(images, params)
+
+    refuse_broken(Counted())
+    first = len(calls)
+    LeaveOneOutPipeline([Counted()])
+    assert first and len(calls) == first
 
 
 def test_all_broken_rules_are_told_at_once_and_a_crash_once():

@@ -183,16 +183,18 @@ def test_as_a_transform_of_one_image(photographs):
 
 def test_parameters_must_be_one_per_image(generator):
     class Short(AtomicAugmentation):
+        """It fits the eight images that a pipeline tries it on, and no other number."""
+
         name = 'short'
 
         def sample(self, batch_size, generator, image_size):
-            return {'by': torch.rand(1, generator=generator)}
+            return {'by': torch.rand(8, generator=generator)}
 
         def apply(self, images, params):
-            return images * params['by']
+            return images * params['by'][:, None, None, None]
 
-    with pytest.raises(ValueError, match=r"'short' sampled parameters of lengths \{'by': 1\} where 8"):
-        LeaveOneOutPipeline([Short()], leave_one_out=[]).sample(4, generator, (8, 8))
+    with pytest.raises(ValueError, match=r"'short' sampled parameters of lengths \{'by': 8\} where 10"):
+        LeaveOneOutPipeline([Short()], leave_one_out=[]).sample(5, generator, (8, 8))
 
 
 def test_rotation_before_the_crop_of_a_wide_picture_warns(generator):

@@ -224,7 +224,7 @@ class GeometricAugmentation(AtomicAugmentation):
 
         Returns:
             (B, 3, 3) float: takes homogeneous output coordinates to input coordinates, both in [-1, 1]
-            from edge to edge, x to the right and y down.
+            from edge to edge, x to the right and y down. A last row other than (0, 0, 1) is a perspective.
         """
 
     def apply(self, images: Tensor, params: Params) -> Tensor:
@@ -244,17 +244,20 @@ def warp(images: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         (B, 3, h, w) or (V, B, 3, h, w); beyond the border the edge pixel is repeated.
     """
-    theta = send(matrix[..., :2, :], images.device, images.dtype)
+    affine = bool((matrix[..., 2, :] == matrix.new_tensor([0, 0, 1])).all())
+    theta = send(matrix[..., :2, :] if affine else matrix, images.device, images.dtype)
     return _sample(images, theta, size) if images.ndim == 4 else _sample_views(images, theta, size)
 
 
 def _bilinear(images: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, 3, H, W) images at the points that (B, 2, 3) affine maps give."""
+    """(B, 3, H, W) images at the points that (B, 2, 3) affine maps or (B, 3, 3) homographies give."""
     # The rows' part plus the columns': 40 times as fast on a CPU as F.affine_grid, which multiplies matrices.
     y, x = ((2 * torch.arange(side, device=images.device) + 1 - side) / side for side in size)
-    columns = theta[:, None, :, 0] * x[:, None]  # B x w x 2
-    rows = theta[:, None, :, 1] * y[:, None] + theta[:, None, :, 2]  # B x h x 2
+    columns = theta[:, None, :, 0] * x[:, None]  # B x w x 2, or 3
+    rows = theta[:, None, :, 1] * y[:, None] + theta[:, None, :, 2]  # B x h x 2, or 3
     grid = rows[:, :, None] + columns[:, None]
+    if theta.shape[1] == 3:
+        grid = grid[..., :2] / grid[..., 2:]
     out = F.grid_sample(images, grid, mode='bilinear', padding_mode='border', align_corners=False)
     return out.clamp_(0, 1)  # weights may add up to a rounding error more than 1
 
@@ -264,7 +267,7 @@ _sample = fused()(_bilinear)
 
 @fused(batch=1)
 def _sample_views(images: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
-    """The same for (V, B, 3, H, W) and (V, B, 2, 3); as compiled, views that share a canvas read the one copy."""
+    """The same for V views, (V, B, 3, H, W); as compiled, views that share a canvas read the one copy."""
     return _bilinear(images.flatten(0, 1), theta.flatten(0, 1), size).unflatten(0, (len(images), -1))
 
 

@@ -115,6 +115,8 @@ def _run(function: Command, arguments: dict[str, Any], parser: argparse.Argument
         result = function(**arguments)
     except UsageError as error:
         parser.error(str(error))
+    except SystemExit as error:  # of a plug-in: an unfinished run must not look finished
+        raise RuntimeError(f'Something called sys.exit({error.code!r}) before the command had finished.') from error
     return result if isinstance(result, int) else 0
 
 

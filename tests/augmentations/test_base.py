@@ -6,6 +6,7 @@ import torch
 from looc_mm.augmentations import GeometricAugmentation, RandomResizedCrop
 from looc_mm.registry import AUGMENTATIONS
 from looc_mm.testing import check_augmentation
+from looc_mm.views import LeaveOneOutPipeline
 
 AUGMENTATIONS.import_from_location()
 #: Our own that work on any picture; the others' contract is checked with what they need in their own tests.
@@ -67,3 +68,56 @@ def test_a_plug_in_needs_no_more_than_sample_and_matrix(images, generator):
     assert (
         RandomResizedCrop(size=32).apply(images, RandomResizedCrop().sample(8, generator, (224, 224))).shape[-1] == 32
     )
+
+
+class Tilt(GeometricAugmentation):
+    """A perspective: one side of the picture is nearer."""
+
+    name = 'tilt'
+
+    def sample(self, batch_size, generator, image_size):
+        return {'tilt': 0.3 + 0.3 * torch.rand(batch_size, generator=generator)}
+
+    def matrix(self, params):
+        matrix = torch.eye(3, dtype=torch.float64).repeat(len(params['tilt']), 1, 1)
+        matrix[:, 2, 0] = params['tilt']
+        return matrix
+
+
+def test_a_perspective_divides_by_the_third_coordinate(images, generator):
+    small = images[:2, :, :40, :48]
+    params = Tilt().sample(2, generator, (40, 48))
+    got = Tilt().apply(small, params)
+    for image, tilt, out in zip(small, params['tilt'].tolist(), got, strict=True):
+        for row in range(40):
+            for column in range(48):
+                x, y = (2 * column + 1) / 48 - 1, (2 * row + 1) / 40 - 1
+                depth = 1 + tilt * x
+                source_x, source_y = (x / depth + 1) * 48 / 2 - 0.5, (y / depth + 1) * 40 / 2 - 0.5
+                source_x, source_y = min(max(source_x, 0), 47), min(max(source_y, 0), 39)
+                left, top = min(int(source_x), 46), min(int(source_y), 38)
+                across, down = source_x - left, source_y - top
+                corners = image[:, top : top + 2, left : left + 2]
+                weights = torch.tensor([[1 - down], [down]]) * torch.tensor([[1 - across, across]])
+                expected = (corners * weights).sum((1, 2))
+                torch.testing.assert_close(out[:, row, column], expected, atol=1e-4, rtol=0)
+
+
+def test_a_perspective_is_fused_with_its_neighbours(images, generator):
+    class Turn(Tilt):
+        name = 'turn'
+
+        def matrix(self, params):
+            turn = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]], dtype=torch.float64)
+            return turn.expand(len(params['tilt']), 3, 3)
+
+    pipeline = LeaveOneOutPipeline([Tilt(), Turn()], leave_one_out=[])
+    canvas = images[:2, :, :64, :64]
+    table = pipeline.sample(2, generator, (64, 64))
+    views = pipeline.apply(canvas, table)
+    first = Tilt().apply(canvas, table['q']['tilt'])
+    torch.testing.assert_close(views[0], first.rot90(1, (2, 3)), atol=1e-4, rtol=0)
+
+
+def test_the_contract_holds_for_a_perspective(images):
+    check_augmentation(Tilt(), images)
