@@ -1,9 +1,13 @@
 """Data flows one way: a package imports only what stands before it."""
 
 import ast
+import re
 from pathlib import Path
 
+import pytest
+
 import looc_mm
+from looc_mm import openmmlab
 
 ROOT = Path(looc_mm.__file__).parent
 ORDER = [
@@ -11,6 +15,7 @@ ORDER = [
     'configs',
     'files',
     'machine',
+    'openmmlab',
     'registry',
     'randomness',
     'augmentations',
@@ -46,6 +51,27 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
     return {name.split('.')[1] for name in names if name.startswith('looc_mm.')}
+
+
+def test_one_file_imports_mmpretrain_and_mmcv():
+    importing = re.compile(r"^\s*(from|import) (mmpretrain|mmcv)\b|import_module\('(mmpretrain|mmcv)", re.MULTILINE)
+    found = [path.relative_to(ROOT) for path in ROOT.rglob('*.py') if importing.search(path.read_text())]
+    assert not found, f'import {", ".join(openmmlab.HOMES)} and the like from looc_mm.openmmlab'
+
+
+def test_every_name_of_openmmlab_is_found_and_used():
+    used = {
+        alias.name
+        for path in ROOT.rglob('*.py')
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module == 'looc_mm.openmmlab'
+        for alias in node.names
+    }
+    assert used == set(openmmlab.HOMES)
+    for name in openmmlab.HOMES:
+        getattr(openmmlab, name)
+    with pytest.raises(AttributeError, match=r"no 'MoCo'; it has \['BaseDataset'"):
+        openmmlab.MoCo  # noqa: B018
 
 
 def test_imports_follow_the_data():

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .base import AtomicAugmentation, GeometricAugmentation, Params
+from .names import check_names
 
 OTHER_SEEDS = 8
 MANY_DRAWS = 64  # of as many parameters as there are images: a fault of one draw in fifty is found
@@ -123,8 +124,6 @@ def declaration(case: _Case) -> Iterator[str]:
     if not isinstance(name, str) or not name:
         yield f'name = {name!r}'
         return
-    from looc_mm.views import check_names  # which imports this package
-
     try:
         check_names([name], [], None)
     except ValueError as error:

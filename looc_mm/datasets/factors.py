@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 import cv2
 import numpy as np
-from mmpretrain.datasets import BaseDataset
 
+from looc_mm.openmmlab import BaseDataset
 from looc_mm.registry import DATASETS, TRANSFORMS
 
 _ARC = np.linspace(0, np.pi, 25)  # from right to left

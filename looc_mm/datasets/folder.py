@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from mmengine.logging import print_log
-from mmpretrain.datasets import CustomDataset
 
+from looc_mm.openmmlab import CustomDataset
 from looc_mm.registry import DATASETS, TRANSFORMS
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.ppm', '.pgm')

@@ -2,8 +2,7 @@
 
 from typing import Any, ClassVar
 
-from mmcv.transforms import BaseTransform
-
+from looc_mm.openmmlab import BaseTransform
 from looc_mm.registry import DATASETS, TRANSFORMS
 
 from .checks import Part, require_folders

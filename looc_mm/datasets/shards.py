@@ -23,8 +23,8 @@ from typing import Any, BinaryIO, ClassVar
 import cv2
 import numpy as np
 from mmengine.dataset import DefaultSampler
-from mmpretrain.datasets import BaseDataset
 
+from looc_mm.openmmlab import BaseDataset
 from looc_mm.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 
 from .checks import build_pipeline

@@ -6,9 +6,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import islice, takewhile
 
-from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
+from looc_mm.openmmlab import BaseTransform
 from looc_mm.registry import TRANSFORMS
 
 from .folder import EXTENSIONS

@@ -4,9 +4,9 @@ A backbone can be split if its stages are a chain of modules that it names in ``
 """
 
 from mmengine.model import BaseModule
-from mmpretrain.models import backbones
 from torch import nn
 
+from looc_mm.openmmlab import backbones
 from looc_mm.registry import MODELS
 
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmpretrain.models.selfsup import BaseSelfSupervisor
 from torch import Tensor, nn
 
 from looc_mm.augmentations.base import send
+from looc_mm.openmmlab import BaseSelfSupervisor
 from looc_mm.registry import MODELS
 from looc_mm.views import ViewTable, view_names
 
