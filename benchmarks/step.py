@@ -49,7 +49,7 @@ GOAL = 'LooC(2)'
 
 @dataclass
 class Case:
-    """A model, its optimizer and a batch that lies ready.
+    """A model, its optimizer and a batch in memory.
 
     Attributes:
         batch: Views, (S + 1, B, 3, h, w); or canvases, (B, 3, H, W) uint8, from which the step makes them.
