@@ -1,6 +1,7 @@
 """The text of the project has none of the words that make it hard to read.
 
-The text is the Markdown pages, and the comments and strings of Python files, so docstrings, errors and config titles too.
+The text is the Markdown pages and the comments and strings of Python files. Docstrings, errors and the titles of
+configs are among them.
 """
 
 import ast
