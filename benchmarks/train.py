@@ -141,7 +141,7 @@ def load(data: Dataset, args: Namespace) -> DataLoader:
 
 
 def in_store(loader: DataLoader) -> int:
-    """Batches that may lie ready in a loader."""
+    """Batches that may already be in a loader."""
     return (loader.prefetch_factor or 0) * loader.num_workers + 1
 
 

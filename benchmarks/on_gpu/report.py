@@ -52,7 +52,9 @@ def sections(results: Mapping[str, Any]) -> Iterable[str]:
     yield table(goals(results))
     speed, train = results.get('speed', {}), results.get('train', {})
     if 'step' in speed:
-        yield '**Step.** ' + speed['step']['about'].split(':')[0] + ', views already made unless the case includes them.'
+        yield (
+            '**Step.** ' + speed['step']['about'].split(':')[0] + ', views already made unless the case includes them.'
+        )
         yield table(speed['step']['rows'])
     if 'step' in results.get('compile', {}):
         yield 'The encoders compiled (`model.compile=True`), timed in a run of its own:'
