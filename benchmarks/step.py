@@ -6,7 +6,7 @@
 On a CPU set MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=100000000000 before it: else glibc hands memory beyond 32 MB back
 to the system whenever it is freed, and the next layer has it zeroed page by page.
 
-A step is forward, backward and SGD on views that lie ready; with --views also rows that make them from uint8 canvases.
+A step is forward, backward and SGD on views in memory; with --views also rows that make them from uint8 canvases.
 All cases take turns in every round.
 
 Peak memory is the case's weights, momentum and views, and the most that its step adds: on a GPU by the allocator's own
@@ -49,7 +49,7 @@ GOAL = 'LooC(2)'
 
 @dataclass
 class Case:
-    """A model, its optimizer and a batch that lies ready.
+    """A model, its optimizer and a batch in memory.
 
     Attributes:
         batch: Views, (S + 1, B, 3, h, w); or canvases, (B, 3, H, W) uint8, from which the step makes them.

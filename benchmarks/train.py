@@ -1,4 +1,4 @@
-"""Training from files: LooC with four views beside MMPreTrain's MoCo v2 with two, and beside a batch that lies ready.
+"""Training from files: LooC with four views beside MMPreTrain's MoCo v2 with two, and beside a batch in memory.
 
     python benchmarks/train.py                      # on a CPU ResNet-18 at 112 px, on a GPU ResNet-50 at 224 px
     python benchmarks/train.py --quick --json train.json
@@ -31,7 +31,7 @@ from looc_mm.engine import Prefetched
 from looc_mm.registry import DATASETS
 
 PHOTOS = 64  # on the disk; an epoch reads each of them many times
-OURS, READY, THEIRS = 'LooC(2), from files', 'LooC(2), a batch that lies ready', "MMPreTrain's MoCo v2, from files"
+OURS, READY, THEIRS = 'LooC(2), from files', 'LooC(2), a batch in memory', "MMPreTrain's MoCo v2, from files"
 
 
 @dataclass
@@ -73,7 +73,7 @@ def main() -> None:
         for name, spent in times.items()
     ]
     ratios = {
-        'from files / lies ready': ratio(times, READY, OURS),
+        'from files / in memory': ratio(times, READY, OURS),
         "LooC(2) / MMPreTrain's MoCo v2": ratio(times, THEIRS, OURS),
     }
     setting = f'ResNet-{args.depth}, {args.size} px, {args.batch} images, {args.workers} workers'
@@ -141,7 +141,7 @@ def load(data: Dataset, args: Namespace) -> DataLoader:
 
 
 def in_store(loader: DataLoader) -> int:
-    """Batches that may lie ready in a loader."""
+    """Batches that may already be in a loader."""
     return (loader.prefetch_factor or 0) * loader.num_workers + 1
 
 

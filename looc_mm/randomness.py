@@ -13,7 +13,7 @@ def step_generator(*stream: int) -> torch.Generator:
     leaves its last iteration current in its process.)
 
     Args:
-        *stream: Numbers that tell this use from others, say the rank where processes shall differ.
+        *stream: Numbers that distinguish this use from others, say the rank where processes shall differ.
 
     Returns:
         A new generator; equal arguments in the same iteration of equally seeded runs give equal draws.

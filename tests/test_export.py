@@ -199,14 +199,14 @@ def test_a_model_that_does_not_tell_its_view_size(folder):
         head=dict(type='LinearClsHead', num_classes=2, in_channels=64),
     )
     model = build(cfg)
-    with pytest.raises(ValueError, match='ImageClassifier does not tell.*--size'):
+    with pytest.raises(ValueError, match='ImageClassifier does not have one size.*--size'):
         get_features(model, folder)
     assert get_features(model, folder, size=SIZE).shape == (7, 64)
     about = network._about(model, {'V': ['V']}, SIZE)
     assert about['mean'] == [0.5] * 3 and about['std'] == [0.2] * 3
     uncropped = config(NARROW, 64)
     uncropped['data_preprocessor']['pipeline']['augmentations'].pop(0)
-    with pytest.raises(ValueError, match='does not tell the one size'):
+    with pytest.raises(ValueError, match='does not have one size'):
         view_size(build(uncropped))
 
 

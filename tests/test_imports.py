@@ -1,4 +1,4 @@
-"""Data flows one way: a package imports only what stands before it."""
+"""Data flows one way: a package imports only from packages before it."""
 
 import ast
 import re

@@ -317,7 +317,7 @@ def test_all_that_are_registered_keep_the_contract_on_photographs(type_name, ima
 
 
 class Lit(Shade):
-    """Says which parameters leave an image alone."""
+    """Gives the parameters that leave an image alone."""
 
     def identity(self, batch_size):
         return {'light': torch.ones(batch_size)}

@@ -135,7 +135,7 @@ class AtomicAugmentation(ABC):
         Args:
             batch_size: B, the number of images.
             generator: Source of every draw; None is torch's global one.
-            image_size: Size of the images that :meth:`apply` stands for, a pair or (B, 2).
+            image_size: Size of the images that :meth:`apply` gets, a pair or (B, 2).
 
         Returns:
             Tensors on the CPU, each with leading dimension B.
@@ -294,5 +294,5 @@ def check_probability(owner: object, prob: float) -> float:
         ValueError: If it is not in [0, 1].
     """
     if not 0 <= prob <= 1:
-        raise ValueError(f'{type(owner).__name__} got prob={prob}; a probability lies in [0, 1].')
+        raise ValueError(f'{type(owner).__name__} got prob={prob}; a probability must be in [0, 1].')
     return prob

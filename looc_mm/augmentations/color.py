@@ -1,7 +1,7 @@
 """Colour: jitter and grayscale as one atomic augmentation (appendix A, MoCo v2's settings).
 
-Brightness, contrast and saturation are affine in RGB, so whatever stands before the hue is one 3x4 matrix
-and whatever stands behind it another; the hue between them is exact HSV.
+Brightness, contrast and saturation are affine in RGB, so the steps before the hue are one 3x4 matrix
+and the steps after it another; the hue between them is exact HSV.
 """
 
 from collections.abc import Sequence
@@ -153,7 +153,7 @@ def _matrices(factors: Tensor, order: Tensor, gray: Tensor) -> Tensor:
         gray: (B,) bool, where to end with grayscale.
 
     Returns:
-        (2, B, 3, 6): what stands before the hue and what behind it.
+        (2, B, 3, 6): the steps before the hue and the steps after it.
     """
     last = (1 - gray.float())[:, None]  # grayscale is a saturation of 0, at the end
     factor = torch.cat([factors, torch.ones_like(last)], 1).gather(1, order)  # by place
@@ -206,7 +206,7 @@ def _hexcone(planes: Sequence[Tensor], turns: Tensor) -> tuple[Tensor, Tensor, l
     hue = (green - red).add_(blue).sub_(least).div_(chroma.clamp_min(1e-8)).add_(1)
     hue.copysign_(green - blue).add_(6 * turns[:, None, None])
     hue.sub_((hue / 6).round_(), alpha=6)
-    # A channel lacks chroma times how much more than one sixth, up to two, the hue lies from that channel's.
+    # A channel lacks chroma times how much more than one sixth, up to two, the hue is from that channel's.
     return value, chroma, [lack.clamp_(0, 1) for lack in (hue.abs().sub_(1), _lack(hue - 2), _lack(hue + 2))]
 
 

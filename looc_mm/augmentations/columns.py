@@ -25,7 +25,7 @@ class Refusal(ValueError):
 class Columns:
     """Dicts of one structure as one tensor per leaf, exactly: numbers keep their type, arrays their dtype.
 
-    A leaf is a number, an array, or a list or tuple of numbers; None may stand in its place. Leaves that are no numbers
+    A leaf is a number, an array, or a list or tuple of numbers; None is allowed too. Leaves that are no numbers
     (a mode's name, say) cannot become tensors: they have to be the same in all of the dicts, and are kept aside.
 
     Args:

@@ -27,7 +27,7 @@ class FromKornia(ReplayedAugmentation):
     other images of the batch (RandomChannelDropout), and the settings ``same_on_batch``, ``p_batch``, ``keepdim``.
 
     Where an image alone comes out rounded otherwise than in its batch (RandomElasticTransform, RandomJPEG), it is made
-    alone: slower, but the same wherever it stands.
+    alone: slower, but the same at every position in the batch.
 
     See :class:`ReplayedAugmentation` for the other arguments, the parameters and the errors.
     """

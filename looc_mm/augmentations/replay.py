@@ -105,7 +105,7 @@ class ReplayedAugmentation(AtomicAugmentation):
         return True
 
     def _check_settings(self, settings: dict[str, Any]) -> None:
-        """Raise an error if settings stand in the way of replaying."""
+        """Raise an error if settings prevent replaying."""
 
     @contextmanager
     def _seeded(self, seed: int) -> Iterator[None]:
@@ -140,7 +140,7 @@ class ReplayedAugmentation(AtomicAugmentation):
         rows = applied.nonzero()[:, 0]
         try:
             with self._seeded(seed):
-                drawn = self._draw(size[rows] if len(rows) else size[:1])  # at least one, which tells the shapes
+                drawn = self._draw(size[rows] if len(rows) else size[:1])  # at least one, which gives the shapes
         except Refusal as refusal:
             raise self._refuse(f'{refusal} (images of {size[rows].unique(dim=0).tolist()})') from refusal
         params = {'applied': applied}
@@ -250,7 +250,7 @@ class ReplayedAugmentation(AtomicAugmentation):
         sizes = (one.size, SIZES[-1][-1])
         if self.owns_space and (self.prob == 0 or (self.prob == 1 and not any(map(self._varies, sizes)))):
             raise Refusal(
-                f'nothing is random at p={self.prob}, so that its space would have nothing to tell apart; '
+                f'nothing is random at p={self.prob}, so that its space would have nothing to distinguish; '
                 f'give 0 < p < 1, or owns_space=False'
             )
         if all(value.shape == two.params[key].shape for key, value in one.params.items()):

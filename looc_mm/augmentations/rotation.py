@@ -14,7 +14,7 @@ from .base import GeometricAugmentation, ImageSize, Params, check_probability, c
 class RandomRightAngleRotation(GeometricAugmentation):
     """Turn the image by 90, 180 or 270 degrees (section 4), exactly, without interpolation.
 
-    It turns the square that it is given, so it stands behind the crop in the list; elsewhere it warns.
+    It turns the square that it is given, so it must come after the crop in the list; elsewhere it warns.
 
     Args:
         prob: Probability of a turn (appendix A: 0.5); its angle is one of the three with equal chance.

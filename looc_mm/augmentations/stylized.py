@@ -22,7 +22,7 @@ class StylizedTexture(AtomicAugmentation):
 
     Args:
         styles: K, the candidates of an image.
-        prob: Probability of one of them in place of the original (appendix A: 0.5).
+        prob: Probability of one of them instead of the original (appendix A: 0.5).
 
     Raises:
         ValueError: If ``styles`` is below 1 or ``prob`` not in [0, 1].

@@ -6,7 +6,7 @@ from it are:
 
 - ``frost``: procedural pictures of frost unless ``frost_dir`` has the published; they are enlarged for larger images.
 - ``motion_blur`` and ``snow``: ImageMagick's motion blur is computed here, not called.
-- ``pixelate``: at sizes other than 224, a pixel whose centre lies on an edge may go to the other side.
+- ``pixelate``: at sizes other than 224, a pixel whose centre is on an edge may go to the other side.
 - Images need be neither 224 pixels nor square: magnified, smoothed and shuffled is along each side by its own length,
   and the fog's side is the power of two that covers the image.
 - Random numbers come from NumPy's Generator, in part in float32; values a thousandth of a grey level below an integer

@@ -113,7 +113,7 @@ def magnify(image: np.ndarray, factor: float) -> np.ndarray:
         size = image.shape[axis]
         crop = math.ceil(size / factor)
         large = round(crop * factor)
-        places = ((large - size) // 2 + np.arange(size)) * ((crop - 1) / max(large - 1, 1))  # corners lie on corners
+        places = ((large - size) // 2 + np.arange(size)) * ((crop - 1) / max(large - 1, 1))  # corners map to corners
         low = places.astype(int)
         weights = (places - low).astype(image.dtype).reshape([-1 if each == axis else 1 for each in range(image.ndim)])
         top = (size - crop) // 2

@@ -17,7 +17,7 @@ def contrast(image: np.ndarray, rng: np.random.Generator, keep: float) -> np.nda
 
 @lru_cache(maxsize=16)
 def _smoothing(size: int, sigma: float) -> np.ndarray:
-    """Gaussian smoothing of ``size`` numbers as a matrix, cut at 3 sigma, what lies outside being mirrored inside.
+    """Gaussian smoothing of ``size`` numbers as a matrix, cut at 3 sigma, what is outside being mirrored inside.
 
     The published sigma is up to 171 pixels: a product with this takes a hundredth of such a convolution's time.
     """

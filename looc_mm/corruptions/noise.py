@@ -1,4 +1,4 @@
-"""Noise, drawn anew for each pixel and channel."""
+"""Noise, drawn separately for each pixel and channel."""
 
 import numpy as np
 

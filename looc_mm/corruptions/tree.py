@@ -81,7 +81,7 @@ def corrupt_tree(
 
     Raises:
         FileNotFoundError: If ``source`` is not there or has no pictures.
-        ValueError: If a severity is none, names would collide, or ``out`` lies in ``source`` or was made with other
+        ValueError: If a severity is none, names would collide, or ``out`` is in ``source`` or was made with other
             settings.
     """
     settings = settings or Settings()

@@ -60,7 +60,7 @@ def _overlay(folder: str | None, index: int) -> np.ndarray:
     check_frost(folder)
     overlay = cv2.imread(str(Path(folder, FROST_FILES[index])), cv2.IMREAD_COLOR)
     if overlay is None:
-        raise ValueError(f'frost cannot decode {Path(folder, FROST_FILES[index])}; get the file anew.')
+        raise ValueError(f'frost cannot decode {Path(folder, FROST_FILES[index])}; get the file again.')
     return cv2.cvtColor(overlay, cv2.COLOR_BGR2RGB)
 
 

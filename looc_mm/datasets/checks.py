@@ -38,7 +38,7 @@ def build_pipeline(pipeline: Sequence[dict | Callable]) -> list[Any]:
 
 
 def require_files(dataset: str, root: str, names: Sequence[str], layout: str) -> None:
-    """Check that files or folders stand in a dataset's folder.
+    """Check that files or folders are in a dataset's folder.
 
     Args:
         dataset: Name for the message.

@@ -153,7 +153,7 @@ def draw_mask(
         size: Side of the picture, in pixels.
         scale: The longer side of the shape's bounding box, as a fraction of the picture's.
         tilt: Angle in radians.
-        position: Where the bounding box lies in the room that is left, (x, y) in [0, 1].
+        position: Where the bounding box is in the room that is left, (x, y) in [0, 1].
 
     Returns:
         (size, size) float32 in [0, 1], anti-aliased.

@@ -87,7 +87,7 @@ class ImageFolder(CustomDataset):
         return folders
 
     def is_valid_file(self, filename: str) -> bool:
-        """Tell whether a file is an image by its name, without its folder."""
+        """Whether a file is an image by its name, without its folder."""
         return super().is_valid_file(filename) and not filename.startswith('.')
 
     def _images(self, folder: str) -> list[str]:

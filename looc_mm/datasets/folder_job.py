@@ -123,10 +123,10 @@ def check_apart(source: Path, out: Path, done: str) -> None:
     """Refuse to write into the tree that is read.
 
     Raises:
-        ValueError: If ``out`` lies in ``source``; ``done`` says what would be done to the pictures twice.
+        ValueError: If ``out`` is in ``source``, where pictures would be processed twice; ``done`` names the process.
     """
     if out.resolve().is_relative_to(source.resolve()):
-        raise ValueError(f'{out} lies in {source}, so that {done} pictures would be {done} again; choose another.')
+        raise ValueError(f'{out} is in {source}, so that {done} pictures would be {done} again; choose another.')
 
 
 def read(path: Path) -> np.ndarray | str:

@@ -28,7 +28,7 @@ class INat2019(BaseDataset):
         split: 'train' or 'val'.
         reallocate: Share of the training images to move to validation; 0 is the official split.
         seed: Another seed moves other images.
-        split_file: Where the moved images are written down; by default a file in ``data_root`` whose name tells
+        split_file: Where the moved images are written down; by default a file in ``data_root`` whose name gives
             share and seed.
         pipeline: Transforms, or configs of them.
         **kwargs: The other arguments of MMPreTrain's ``BaseDataset``.

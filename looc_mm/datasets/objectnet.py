@@ -92,7 +92,7 @@ class CropBorder(BaseTransform):
         if min(height, width) <= 2 * self.pixels:
             raise ValueError(
                 f'CropBorder(pixels={self.pixels}) leaves nothing of {results.get("img_path", "an image")!r}, '
-                f'{width} x {height} pixels; it stands before the resize, on whole ObjectNet pictures'
+                f'{width} x {height} pixels; it belongs before the resize, on whole ObjectNet pictures'
             )
         results['img'] = results['img'][self.pixels : -self.pixels, self.pixels : -self.pixels]
         results['img_shape'] = results['img'].shape[:2]

@@ -48,7 +48,7 @@ def pack_canvases(
 
     Raises:
         FileNotFoundError: The dataset is not there.
-        ValueError: A setting is out of range, the dataset is none that canvases can stand for
+        ValueError: A setting is out of range, canvases cannot replace the dataset
             (``split_pipeline``), or ``out`` was written with other settings or from another dataset.
     """
     if not 1 <= quality <= 100 or per_shard < 1:

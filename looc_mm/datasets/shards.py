@@ -1,7 +1,7 @@
 """Canvases that were written once, read from sequential shards: for few cores, remote disks, data beyond one machine.
 
 A shard is a tar in WebDataset's layout, which any tool opens: ``<key>.jpg``, the canvas, and ``<key>.json``, its
-original's path, height and width, and the labels. An index beside it says where in the tar each canvas stands.
+original's path, height and width, and the labels. An index beside it has the position of each canvas in the tar.
 
 It is read as a dataset with a length and random access, so that samplers, resuming and evaluation are the same as
 on any other, and no picture is lost or doubled whatever the number of ranks and workers. That is why webdataset's
@@ -109,7 +109,7 @@ def split_pipeline(dataset: Mapping[str, Any]) -> tuple[list[dict], list[dict]]:
 
 
 def read_canvases(loader: dict, folder: str) -> None:
-    """Make the config of a dataloader read canvases from shards in place of its dataset, all else being kept.
+    """Make the config of a dataloader read canvases from shards instead of its dataset, all else being kept.
 
     ``ShardSampler`` takes the place of a ``DefaultSampler``, and shards are read ahead for it. The dataset's
     ``indices`` stay, now of canvases in their order.
@@ -119,7 +119,7 @@ def read_canvases(loader: dict, folder: str) -> None:
         folder: Where the shards are.
 
     Raises:
-        ValueError: If the dataset is none that canvases can stand for, see ``split_pipeline``.
+        ValueError: If canvases cannot replace the dataset, see ``split_pipeline``.
     """
     making, following = split_pipeline(loader['dataset'])
     size = TRANSFORMS.build(making[-1]).size
@@ -181,7 +181,7 @@ class CanvasShards(BaseDataset):
         )
 
     def load_data_list(self) -> '_Rows':
-        """List where each canvas stands, ``ori_shape`` and the labels; 28 bytes each, 8 more for each label.
+        """List the position of each canvas, ``ori_shape`` and the labels; 28 bytes each, 8 more for each label.
 
         Raises:
             FileNotFoundError: Shards are missing or cut short.
@@ -244,7 +244,7 @@ class _Rows(Sequence[dict]):
 
 @lru_cache(OPEN_SHARDS)
 def _file(path: Path, read_ahead: bool) -> BinaryIO:
-    """A shard, which each process opens by itself when it first reads from it, and closes when it goes out of use."""
+    """A shard, which each process opens separately when it first reads from it, and closes when it goes out of use."""
     file = open(path, 'rb', buffering=0)  # noqa: SIM115, it stays open
     if read_ahead and hasattr(os, 'posix_fadvise'):  # not on macOS
         for start in range(0, path.stat().st_size, READ_AHEAD):
@@ -254,7 +254,7 @@ def _file(path: Path, read_ahead: bool) -> BinaryIO:
 
 @DATA_SAMPLERS.register_module()
 class ShardSampler(DefaultSampler):
-    """Shuffles so that what is read within a while lies together on the disk, for disks that are slow to seek.
+    """Shuffles so that what is read within a while is adjacent on the disk, for disks that are slow to seek.
 
     The dataset is cut into blocks of neighbours, and the blocks are shuffled. Each rank gets an equal share of that
     order, its pieces in succession, and shuffles it within a window of several blocks. As with ``DefaultSampler`` every
@@ -262,7 +262,7 @@ class ShardSampler(DefaultSampler):
     ``round_up`` some come twice so that ranks have the same number. Within a window it is uniform; a
     dataset that is no larger than one is shuffled as by ``DefaultSampler``.
 
-    Samples that stand together in the dataset will often meet in a batch, for which the order in the shards is random.
+    Samples that are neighbours in the dataset will often meet in a batch, for which the order in the shards is random.
 
     Args:
         dataset: Any dataset.

@@ -20,7 +20,7 @@ RANDOM_WEIGHTS = 'RANDOM_WEIGHTS.txt'  # tools/stylize.py leaves this beside wha
 
 @TRANSFORMS.register_module()
 class LoadStylized(BaseTransform):
-    """Load K stylised versions of an image; stands between ``LoadCanvas`` and ``PackCanvas``.
+    """Load K stylised versions of an image; belongs between ``LoadCanvas`` and ``PackCanvas``.
 
     The folders mirror the tree of the source. Two layouts are read, whichever a file has: Stylized-ImageNet's
     ``<folder>/<stem>.png`` (or the image's own extension), one style in each folder, so that K styles are K folders;
@@ -99,7 +99,7 @@ class LoadStylized(BaseTransform):
         return found[: self.styles]
 
     def _matches(self, mirror: str) -> list[str]:
-        """Names of the stylised versions that stand where one folder mirrors the image, sorted."""
+        """Names of the stylised versions at the place where one folder mirrors the image, sorted."""
         folder, name = os.path.split(mirror)
         stem, extension = os.path.splitext(name)
         if folder not in self._names:

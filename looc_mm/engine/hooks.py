@@ -136,7 +136,7 @@ class StopOnNonFiniteLoss(Hook):
         raise FloatingPointError(
             f'the loss is not finite at iteration {iteration + 1}: {listed}. Try a lower learning rate '
             '(optim_wrapper.optimizer.lr), a higher temperature (model.head.temperature) or no --amp. '
-            f'Checkpoints in {runner.work_dir} are from before; --resume would repeat the same step, so start anew '
+            f'Checkpoints in {runner.work_dir} are from before; --resume would repeat the same step, so start a run '
             'from the weights of one: --cfg-options load_from=CHECKPOINT.'
         )
 

@@ -75,7 +75,7 @@ def spare_threads() -> None:
 def keep_freed_memory() -> None:
     """Have glibc keep freed memory for the next tensors; does nothing with another C library.
 
-    By default it maps every tensor beyond 32 MB anew, which the kernel fills with zeros first: a third of the key
+    By default it maps every tensor beyond 32 MB again, which the kernel fills with zeros first: a third of the key
     encoder's time at four key views (docs/performance.md).
     """
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None) if os.name == 'posix' else None
@@ -172,7 +172,7 @@ def check_batches(runner: Runner) -> None:
         return
     if not loader.drop_last and len(loader.sampler) % batch:
         raise ValueError(
-            f'the last batch of an epoch has {len(loader.sampler) % batch} images in place of {batch}, which a queue '
+            f'the last batch of an epoch has {len(loader.sampler) % batch} images instead of {batch}, which a queue '
             f'cannot take: set train_dataloader.drop_last=True'
         )
     if length % (batch * processes):

@@ -13,7 +13,7 @@ from looc_mm.registry import HOOKS
 REMEDIES = {
     COLLAPSED: 'Its embeddings are the same for all images. Lower the learning rate (optim_wrapper.optimizer.lr), or '
     'check that the pictures differ.',
-    NOT_YET: 'It does not yet tell its augmentation apart (P is chance at 0.5). Train longer, use easier crops '
+    NOT_YET: 'It does not yet distinguish its augmentation (P is chance at 0.5). Train longer, use easier crops '
     '(RandomResizedCrop scale=(0.4, 1.0)), change more images (prob=0.75), or set '
     'model.head.mask_false_negatives=True.',
 }

@@ -27,7 +27,7 @@ Images: TypeAlias = str | Path | Sequence[str | Path] | Tensor
 
 
 def view_size(model: nn.Module) -> int:
-    """The side of the square views that a model was trained on, which its view pipeline tells.
+    """The side of the square views that a model was trained on, as its view pipeline has it.
 
     Raises:
         ValueError: It has no such pipeline, or its views have no fixed size or are not square.
@@ -38,7 +38,7 @@ def view_size(model: nn.Module) -> int:
     if len(sides) != 1:
         got = sorted(sizes) if pipeline else 'no view pipeline in its data_preprocessor'
         raise ValueError(
-            f'{type(model).__name__} does not tell the one size of its views ({got}): give the side in pixels that it '
+            f'{type(model).__name__} does not have one size for all its views ({got}): give the side in pixels that it '
             f'was trained on (size, sizes, --size or --sizes).'
         )
     return sides.pop()

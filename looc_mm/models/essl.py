@@ -23,7 +23,7 @@ class ESSL(MultiHeadMoCo):
     """MoCo on upright views, and a classifier of the four rotations of a small crop, turned by all of them.
 
     Its pipeline holds no rotation: no key is rotated. The small crop is drawn independently of the views, with the
-    pipeline's other augmentations; the paper blurs it with probability 0.1 in place of the pipeline's.
+    pipeline's other augmentations; the paper blurs it with probability 0.1 instead of the pipeline's.
 
     Args:
         weight: Of the prediction's loss (the paper's lambda, 0.4).

@@ -25,7 +25,8 @@ class LooCLoss(nn.Module):
         mask_false_negatives: Leave out those same-image negatives that by chance have the query's parameters
             of the space's augmentation (with rotation at p = 0.5 that is one in three). The paper does not.
         same_image_negatives: Whether the other views of the image are negatives in the spaces i >= 1. Without them
-            every space is all-invariant: the control that tells the spaces' effect from that of more heads and views.
+            every space is all-invariant: the control that separates the effect of spaces from that of more heads and
+            views.
 
     Raises:
         ValueError: If the temperature is not positive.

@@ -154,7 +154,7 @@ class MultiHead(BaseSelfSupervisor):
             'loss', which is minimised, and figures to be watched.
 
         Raises:
-            ValueError: If the views are not the spaces' or the batch does not suit the model.
+            ValueError: If the views are not those of the spaces or the batch does not suit the model.
         """
 
     def features(self, images: Tensor) -> Tensor:

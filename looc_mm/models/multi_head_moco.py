@@ -31,7 +31,7 @@ class MultiHeadMoCo(MultiHead):
 
     With ``optim_wrapper.accumulative_counts=k`` the gradient is that of the mean loss over k batches, and the key
     encoder follows once for all of them. That is not quite one batch of k times the size: batch norm sees each batch
-    by itself, and a batch's negatives hold the keys of those accumulated before it.
+    separately, and a batch's negatives hold the keys of those accumulated before it.
 
     Args:
         neck: Config of :class:`QueuePerHeadNeck`, without spaces.
@@ -46,7 +46,7 @@ class MultiHeadMoCo(MultiHead):
 
     def __init__(self, neck: dict, momentum: float = 0.999, shuffle_bn: bool = True, **kwargs: Any) -> None:
         if not 0 <= momentum <= 1:
-            raise ValueError(f'MultiHeadMoCo got momentum={momentum}; it lies in [0, 1], MoCo uses 0.999.')
+            raise ValueError(f'MultiHeadMoCo got momentum={momentum}; it must be in [0, 1], MoCo uses 0.999.')
         super().__init__(neck=neck, **kwargs)
         self.key_backbone = copy.deepcopy(self.backbone).requires_grad_(False)
         self.key_heads = self.neck.make_key_heads()

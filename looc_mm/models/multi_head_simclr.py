@@ -72,7 +72,7 @@ class MultiHeadSimCLR(MultiHead):
 
     @staticmethod
     def _in_batch(z: Tensor) -> tuple[Tensor, Tensor]:
-        """What stands in the queue's place: the embeddings of all processes, with their gradients.
+        """The replacement of the queue: the embeddings of all processes, with their gradients.
 
         Args:
             z: (S, 2, B, D), head_i of q and of k_i.

@@ -42,7 +42,7 @@ class BranchHead(nn.Module):
         self.mlp = mlp
 
     def branch(self, features: Tensor) -> Tensor:
-        """What stands for V in LooC++: (..., C', h', w') -> (..., C)."""
+        """The part of V from one space in LooC++: (..., C', h', w') -> (..., C)."""
         return pooled(self.last_stage(features.flatten(0, -4))).unflatten(0, features.shape[:-3])
 
     def forward(self, features: Tensor) -> Tensor:

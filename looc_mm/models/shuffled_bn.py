@@ -1,6 +1,6 @@
 """Shuffled batch norm: keys are encoded in other company than their queries (MoCo, section 3.3).
 
-Batch norm leaks which images stand in one batch, and a network can cheat on that. So the key images of all
+Batch norm leaks which images are in one batch, and a network can cheat on that. So the key images of all
 processes change places before the key encoder and the embeddings change back after it. Each process sends
 only the B images it holds, by one all-to-all. In one process every image stays in its batch, and the shuffle serves the
 groups of split batch norm.

@@ -1,7 +1,7 @@
 """Split batch norm: one process normalises as several small ones would (MoCo's notebook for CIFAR-10).
 
 With shuffled batch norm on one device there is no other process to exchange images with: keys are encoded in the very
-batch of their queries. Here a batch is normalised in contiguous groups, and the shuffle deals the key images out anew.
+batch of their queries. Here a batch is normalised in contiguous groups, and the shuffle mixes the key images.
 
 Shapes
     B  rows of the batch        G  groups of B / G rows        C  channels

@@ -119,7 +119,7 @@ def _load(network: nn.Sequential, path: str | Path, modules: int, what: str) -> 
         wrong = {key: got.get(key, 'missing') for key in expected if got.get(key) != expected[key]}
         wrong |= {key: 'unexpected' for key in got if key not in expected}
         some = ', '.join(
-            f'{key}: {value} in place of {expected.get(key, "none")}' for key, value in [*wrong.items()][:3]
+            f'{key}: {value} instead of {expected.get(key, "none")}' for key, value in [*wrong.items()][:3]
         )
         raise ValueError(
             f'{path} is not {what}, of pytorch-AdaIN: {len(wrong)} entries differ, such as {some}. '

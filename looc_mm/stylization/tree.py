@@ -111,7 +111,7 @@ def stylize_tree(
 
     Raises:
         FileNotFoundError: If a folder is not there or has no pictures.
-        ValueError: If there are too few styles, names would collide, ``out`` lies in ``source`` or was made with
+        ValueError: If there are too few styles, names would collide, ``out`` is in ``source`` or was made with
             other settings, or a painting is broken.
     """
     check_apart(source, out, 'stylised')

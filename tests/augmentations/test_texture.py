@@ -7,7 +7,7 @@ from looc_mm.augmentations.texture import _radius
 
 
 def test_against_one_convolution_at_a_time(images, generator):
-    """Each image by itself, its kernel cut to the size that was drawn, its statistics matched by hand."""
+    """Each image alone, its kernel cut to the size that was drawn, its statistics matched by hand."""
     texture = RandomConvTexture(prob=1, mixing=True)
     params = texture.sample(len(images), generator, (224, 224))
     out = texture.apply(images, params)

@@ -263,11 +263,11 @@ def test_shuffling_is_as_good_as_uniform():
     batches = np.array(epoch(length, block=100, window=8)).reshape(-1, 32)
     others = np.array(epoch(length, block=100, window=8, number=1)).reshape(-1, 32)
     together = [len(set(batches[0]) & set(other)) for other in others]
-    assert max(together) <= 8, 'batches are made anew'
+    assert max(together) <= 8, 'batches are made again'
 
 
 def test_a_small_dataset_is_shuffled_uniformly():
-    """Where a sample stands is uniform: chi-squared over 10 x 10 cells of (where it was, where it went)."""
+    """The position of a sample is uniform: chi-squared over 10 x 10 cells of (where it was, where it went)."""
     cells = np.zeros((10, 10))
     for number in range(200):
         places = np.argsort(epoch(100, block=10, window=10, number=number))

@@ -119,7 +119,7 @@ if sys.argv[1] == 'keep':
 mallinfo = ctypes.CDLL(None).mallinfo2
 mallinfo.restype = type('mallinfo2', (ctypes.Structure,), {'_fields_': [(str(i), ctypes.c_size_t) for i in range(10)]})
 tensor = torch.ones(16 << 20)  # 64 MB
-mapped = getattr(mallinfo(), '4')  # hblkhd: bytes in blocks that are mapped each by itself
+mapped = getattr(mallinfo(), '4')  # hblkhd: bytes in blocks that are mapped separately
 del tensor
 print(mapped >> 20, getattr(mallinfo(), '0') >> 20)  # arena: bytes that are kept
 """

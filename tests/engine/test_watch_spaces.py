@@ -79,7 +79,7 @@ def test_the_interval_is_checked():
 
 
 def test_a_shuffled_view_table_shows(photographs):
-    """Features that keep what is where tell turned photographs apart; with another image's table they are at chance."""
+    """Features that keep what is where distinguish turned photographs; with another image's table it is chance."""
     torch.manual_seed(0)
     cfg = Config.fromfile(ROOT / 'configs/looc/looc_rotation_r18_imagenette.py').model
     cfg.neck.update(in_channels=48, queue_len=256)

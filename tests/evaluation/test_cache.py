@@ -94,7 +94,7 @@ print(cache_key(FakeModel(), ImageFolder(sys.argv[1], pipeline=pipeline), rotate
 
 
 def test_the_key_is_the_same_in_another_process(tmp_path, photographs):
-    """Sets are ordered anew in every process."""
+    """Sets have another order in every process."""
     cv2.imwrite(str(tmp_path / 'a.png'), photographs[0][:20, :20])
     keys = set()
     for hash_seed in ('1', '2'):

@@ -252,4 +252,4 @@ def test_same_iteration_same_views():
     assert not torch.equal(made[0], made[1]) and not torch.equal(made[0], made[2])
     torch.manual_seed(0)
     outside = [model.data_preprocessor(data, training=True)['inputs'] for _ in range(2)]
-    assert not torch.equal(*outside), 'outside a Runner every call draws anew'
+    assert not torch.equal(*outside), 'outside a Runner every call draws again'

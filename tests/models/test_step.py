@@ -18,7 +18,7 @@ TINY = dict(type='ResNet', depth=18, base_channels=8, stem_channels=8)
 
 
 def plain_loss(model: MultiHeadMoCo, inputs: torch.Tensor) -> float:
-    """Eq. 2 as it stands in the paper, in float64: view by view, image by image, head by head, logit by logit."""
+    """Eq. 2 as the paper has it, in float64: view by view, image by image, head by head, logit by logit."""
     model = copy.deepcopy(model).double()
     inputs = inputs.double()
 

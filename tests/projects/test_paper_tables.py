@@ -323,11 +323,11 @@ def test_stand_ins_are_named(results):
     one, two = section(page, 'Table 1'), section(page, 'Table 2')
     assert one.head[:2] == ['factors (stand-in for IN-100) 4-way rotation', 'factors/shape (stand-in for IN-100) top-1']
     assert cells(page, 'Table 1')['MoCo'] == ['91.0', '90.0', '–']
-    assert 'factors/shape in place of IN-100' in one.warning and 'flowers5' not in one.warning
-    assert 'flowers5 in place of Flowers-102' in two.warning
+    assert 'factors/shape instead of IN-100' in one.warning and 'flowers5' not in one.warning
+    assert 'flowers5 instead of Flowers-102' in two.warning
     assert two.head[0] == 'iNat-1k top-1' and two.head[4] == 'flowers5 (stand-in for Flowers-102) 5-shot'
     for text in (to_markdown(page), to_html(page)):
-        assert 'stand-in for IN-100' in text and 'factors/shape in place of IN-100' in text
+        assert 'stand-in for IN-100' in text and 'factors/shape instead of IN-100' in text
 
 
 def test_directions(results):
@@ -442,7 +442,7 @@ def test_stand_ins_that_cannot_be(results):
     found = results([record(run('moco_r50_in100'), 1)])
     with pytest.raises(ValueError, match="No table has the dataset 'in1000'; there are in100"):
         build_page(found, {'in1000': 'imagenette'})
-    with pytest.raises(ValueError, match='has results on in100, for which imagenette is to stand in'):
+    with pytest.raises(ValueError, match='has results on in100, for which imagenette is given as a stand-in'):
         build_page(found, {'in100': 'imagenette'})
     with pytest.raises(ValueError, match='IN-C-100 has two stand-ins'):
         build_page(found, {'imagenet-c': 'a', 'in-c-100': 'b'})

@@ -29,7 +29,7 @@ def behind():
 
 
 def chain(images, weights, resize):
-    """The files' networks one convolution at a time; ``resize`` {index of a convolution: what stands before it}."""
+    """The files' networks one convolution at a time; ``resize`` {index of a convolution: what comes before it}."""
     for index in sorted({int(key.split('.')[0]) for key in weights}):
         images = resize.get(index, nn.Identity())(images)
         weight, bias = weights[f'{index}.weight'], weights[f'{index}.bias']

@@ -103,7 +103,7 @@ def test_wrong_input_is_refused(folders, stylizer, tmp_path):
             Settings('random', **wrong)
     with pytest.raises(ValueError, match='has 3 styles; 4 per image'):
         stylize_tree(stylizer, *folders, Settings('random'))
-    with pytest.raises(ValueError, match=r'in/out lies in .*in'):
+    with pytest.raises(ValueError, match=r'in/out is in .*in'):
         stylize_tree(stylizer, source, art, source / 'out', SMALL)
     with pytest.raises(FileNotFoundError, match='nowhere'):
         stylize_tree(stylizer, tmp_path / 'nowhere', art, out, SMALL)

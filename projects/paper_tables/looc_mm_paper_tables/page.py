@@ -58,7 +58,7 @@ def build_page(results: Sequence[Result], stand_ins: Mapping[str, str] | None = 
 
     Args:
         results: Ours.
-        stand_ins: The paper's dataset to ``dataset`` or ``dataset/factor`` that is to stand in its columns.
+        stand_ins: The paper's dataset to ``dataset`` or ``dataset/factor`` that is shown in its columns.
 
     Returns:
         What is to be written.
@@ -169,7 +169,7 @@ def _section(table: Table, found: list[list[list[Result]]], stand_ins: Mapping[s
     }
     warning = ''
     if swapped:
-        pairs = ', '.join(f'{source} in place of {name}' for name, source in swapped.items())
+        pairs = ', '.join(f'{source} instead of {name}' for name, source in swapped.items())
         warning = f"Stand-ins: ours are on {pairs}. There our number and the paper's are of different pictures."
     body = [
         (row.label, row.method, [(_text(cell), _text(paper)) for cell, paper in zip(cells, row.values, strict=True)])

@@ -8,7 +8,7 @@ Number = float | tuple[float, float] | None  # a value in percent, a value and i
 
 @dataclass(frozen=True)
 class Column:
-    """Which records stand in a column: protocol, dataset as in ``DATASETS`` and metric."""
+    """Which records belong in a column: protocol, dataset as in ``DATASETS`` and metric."""
 
     title: str
     protocol: str

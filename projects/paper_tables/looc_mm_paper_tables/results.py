@@ -35,7 +35,7 @@ class Result:
         run: Absolute path of the checkpoint.
         suite: Which configs the method was trained by; None where the method was given by hand.
         texture: Type of the augmentation of texture; None where the method has none or was given by hand.
-        source: The file that it stands in.
+        source: The file that contains it.
     """
 
     protocol: str
@@ -138,7 +138,7 @@ def find_method(checkpoint: str, experiment: str | None, given: Mapping[str, str
 def collect(
     files: Iterable[Path], given: Mapping[str, str] | None = None, suite: str | None = None
 ) -> tuple[list[Result], Counter[str]]:
-    """Read files and tell the methods apart.
+    """Read files and find the method of each result.
 
     Args:
         files: Results files.
@@ -176,7 +176,7 @@ def check_stand_ins(stand_ins: Mapping[str, str]) -> dict[str, str]:
     """Name the paper's datasets as ``DATASETS`` does.
 
     Args:
-        stand_ins: The paper's dataset to the one that stands in for it.
+        stand_ins: The paper's dataset to its stand-in.
 
     Raises:
         ValueError: The paper has no such dataset, or it has two stand-ins.
@@ -264,8 +264,8 @@ def _runs(row: Row, column: Column, results: Sequence[Result], stand_ins: Mappin
         return _distinct(own, f'{row.label}, {DATASETS[column.dataset]} {column.title}')
     if own:
         raise ValueError(
-            f'{own[0].source} has results on {column.dataset}, for which {stand_ins[column.dataset]} is to stand in: '
-            f'leave out the one or the other.'
+            f'{own[0].source} has results on {column.dataset}, for which {stand_ins[column.dataset]} is given as a '
+            f'stand-in: leave out the one or the other.'
         )
     found = _matching(row, column, results, stand_ins[column.dataset])
     return _distinct(found, f'{row.label}, {stand_ins[column.dataset]} {column.title}')
