@@ -9,7 +9,8 @@ from inspect import signature
 from typing import Any
 
 from mmengine.registry import Registry, build_from_cfg
-from mmpretrain import registry as mmpretrain
+
+from looc_mm.stack import registry as mmpretrain
 
 PLUGINS = 'looc_mm.plugins'  # imports what installed packages register
 ANY_AUGMENTATION = {'name': str, 'owns_space': bool}  # arguments of every augmentation, and their types

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
 from torch import Tensor
 from torch.nn import ModuleDict
 
 from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Params, StylizedTexture
 from looc_mm.augmentations.base import ImageSize, fuses, size_per_image, warp
 from looc_mm.registry import AUGMENTATIONS, TRANSFORMS
+from looc_mm.stack import BaseTransform
 from looc_mm.strategies import STRATEGIES, ViewTable, copy_from_query
 
 INVARIANT = 'invariant'

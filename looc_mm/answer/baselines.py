@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 import torch
-from mmpretrain.models import HOGGenerator
 from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from looc_mm.export.features import Pictures
+from looc_mm.stack import HOGGenerator
 
 HISTOGRAM, HOG = 'colour histogram', 'HOG'
 #: Side in pixels of the crops; 14 cells of 8 pixels is the least that HOGGenerator takes.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from mmengine.logging import print_log
-from mmpretrain.datasets import CustomDataset
 
 from looc_mm.registry import DATASETS, TRANSFORMS
+from looc_mm.stack import CustomDataset
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.ppm', '.pgm')
 

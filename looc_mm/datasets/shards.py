@@ -23,9 +23,9 @@ from typing import Any, BinaryIO, ClassVar
 import cv2
 import numpy as np
 from mmengine.dataset import DefaultSampler
-from mmpretrain.datasets import BaseDataset
 
 from looc_mm.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
+from looc_mm.stack import BaseDataset
 
 from .checks import build_pipeline
 from .stylized import LoadStylized

@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import islice, takewhile
 
-from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 
 from looc_mm.registry import TRANSFORMS
+from looc_mm.stack import BaseTransform
 
 from .folder import EXTENSIONS
 from .transforms import decode, to_square

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from mmcv.transforms import CenterCrop
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -22,6 +21,7 @@ from looc_mm.datasets.transforms import PackCanvas, ResizeShortEdge, decode, one
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.files import atomic_write
 from looc_mm.models.representation import resolve_spaces
+from looc_mm.stack import CenterCrop
 
 Images: TypeAlias = str | Path | Sequence[str | Path] | Tensor
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmpretrain.models.selfsup import BaseSelfSupervisor
 from torch import Tensor, nn
 
 from looc_mm.augmentations.base import send
 from looc_mm.registry import MODELS
+from looc_mm.stack import BaseSelfSupervisor
 from looc_mm.views import ViewTable, view_names
 
 from .last_stage import fresh_last_stage, take_last_stage

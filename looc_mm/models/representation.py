@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 from mmengine.model import ImgDataPreprocessor
-from mmpretrain.models import ClsDataPreprocessor
 from torch import Tensor, nn
+
+from looc_mm.stack import ClsDataPreprocessor
 
 SPACES_HELP = '"V" (the default), a space, spaces joined by "+" (their concatenation), or "all" (each space)'
 
