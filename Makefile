@@ -3,11 +3,12 @@ BIN := .venv/bin
 OUT ?= work_dirs/gpu
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4
 
-.PHONY: help demo test check lint format gpu
+.PHONY: help demo test test-stack check lint format gpu
 
 help:
 	@echo 'make demo   install into .venv and run tools/demo.py'
 	@echo 'make test   install into .venv, then make lint and every test'
+	@echo 'make test-stack the fast tests on other versions of MMEngine, MMCV and MMPreTrain: STACK=onedl TESTS=tests/models'
 	@echo 'make check  make lint and the fast tests'
 	@echo 'make lint   check format, lint and types; change nothing'
 	@echo 'make format format the code and apply the safe fixes of the linter'
@@ -19,6 +20,9 @@ demo: .venv/installed
 
 test: lint
 	$(PYTEST)
+
+test-stack: .venv/installed-dev
+	$(if $(TESTS),TESTS='$(TESTS)') tests/stack.sh $(STACK)
 
 check: lint
 	$(PYTEST) -m 'not slow'

@@ -1,4 +1,4 @@
-"""Packaging of looc_mm; the version bounds are the ones the tests run on."""
+"""Packaging of looc_mm; ``constraints.txt`` has the versions that the tests run on."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ class BuildWithConfigs(build_py):
     """Adds the folders that are not Python packages, at the place where MMEngine looks for a package's configs."""
 
     def run(self):
-        """Copy modules, and ``configs`` and ``tools`` to ``looc_mm/.mim``; an editable install has the originals."""
+        """Copy modules, and other files to ``looc_mm/.mim``; an editable install has the originals."""
         super().run()
         if self.editable_mode:
             return
@@ -26,6 +26,7 @@ class BuildWithConfigs(build_py):
         # tools/paper_tables.py runs projects/paper_tables, which is no part of the package.
         for name in ('configs', 'tools'):
             shutil.copytree(here / name, mim / name, ignore=shutil.ignore_patterns('__pycache__', 'paper_tables.py'))
+        shutil.copy(here / 'model-index.yml', mim)
 
 
 setup(
@@ -66,15 +67,16 @@ setup(
     cmdclass={'build_py': BuildWithConfigs},
     entry_points={'console_scripts': ['looc = looc_mm.cli:main']},
     package_data={'looc_mm.datasets': ['*.txt']},
-    python_requires='>=3.10,<3.14',
+    python_requires='>=3.10',
     install_requires=[
-        'torch>=2.11,<2.16',
-        'torchvision>=0.26,<0.30',
+        # No upper bound for these three: looc_mm/stack.py warns of releases newer than the tested ones.
+        'torch>=2.11',
+        'torchvision>=0.26',
+        'numpy>=2.2',
         'mmengine>=0.10.7,<0.11',
         'mmcv-lite>=2.2.0,<2.3',  # mmpretrain imports mmcv but does not declare it; no compiled ops are needed
         'mmpretrain>=1.2.0,<1.3',
         'opencv-python>=4.14,<6',
-        'numpy>=2.2,<2.6',
         'matplotlib>=3.9',
         'tqdm>=4.66',
     ],

@@ -2,11 +2,11 @@
 
 import os
 import platform
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
+from looc_mm.stack import version
 from looc_mm.version import __version__
 
 

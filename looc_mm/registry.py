@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.registry import Registry, build_from_cfg
 
-from looc_mm.openmmlab import registry as mmpretrain
+from looc_mm.stack import registry as mmpretrain
 
 PLUGINS = 'looc_mm.plugins'  # imports what installed packages register
 ANY_AUGMENTATION = {'name': str, 'owns_space': bool}  # arguments of every augmentation, and their types

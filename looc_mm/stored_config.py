@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from looc_mm.openmmlab import backbones
 from looc_mm.registry import AUGMENTATIONS, MODELS, TRANSFORMS
+from looc_mm.stack import backbones
 
 #: Types of MMPreTrain, MMCV and MMEngine that a stored config may name. They read no file and evaluate no text.
 ALLOWED_TYPES = frozenset(

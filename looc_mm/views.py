@@ -19,8 +19,8 @@ from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Par
 from looc_mm.augmentations.base import ImageSize, fuses, size_per_image, warp
 from looc_mm.augmentations.contract import refuse_broken
 from looc_mm.augmentations.names import INVARIANT, check_names
-from looc_mm.openmmlab import BaseTransform
 from looc_mm.registry import AUGMENTATIONS, TRANSFORMS
+from looc_mm.stack import BaseTransform
 from looc_mm.strategies import STRATEGIES, ViewTable, copy_from_query
 
 CPU_CHUNK = 2_000_000  # numbers in the views that are made at a time, about a core's share of the caches

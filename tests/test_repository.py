@@ -3,6 +3,7 @@
 import re
 import runpy
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,9 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
+from looc_mm.stack import NEWEST
 from looc_mm.version import __version__
 
 ROOT = Path(__file__).parents[1]
@@ -51,12 +54,12 @@ def test_citation_names_this_version_and_the_paper(metadata):
 
 def test_make_has_every_target_that_is_described():
     makefile = (ROOT / 'Makefile').read_text()
-    targets = set(re.findall(r'^([a-z]+):', makefile, re.MULTILINE)) - {'help'}
-    described = set(re.findall(r'^\| `make ([a-z]+)`', CONTRIBUTING.read_text(), re.MULTILINE))
-    in_help = set(re.findall(r"@echo 'make ([a-z]+) ", makefile))
+    targets = set(re.findall(r'^([a-z-]+):', makefile, re.MULTILINE)) - {'help'}
+    described = set(re.findall(r'^\| `make ([a-z-]+)`', CONTRIBUTING.read_text(), re.MULTILINE))
+    in_help = set(re.findall(r"@echo 'make ([a-z-]+) ", makefile))
     assert targets == described == in_help
     pages = [CONTRIBUTING, *(ROOT / '.github').rglob('*.*')]
-    assert {name for page in pages for name in re.findall(r'`make ([a-z]+)', page.read_text())} <= targets
+    assert {name for page in pages for name in re.findall(r'`make ([a-z-]+)', page.read_text())} <= targets
 
 
 def test_every_path_of_contributing_exists():
@@ -89,5 +92,15 @@ def test_constraints_pin_each_dependency_within_its_range(metadata):
     for requirement in required:
         version = pinned.get(canonicalize_name(requirement.name))
         assert version and requirement.specifier.contains(version), f'{requirement} has {version} in constraints.txt'
+    for package, newest in NEWEST.items():
+        assert [requirement.specifier for requirement in required if requirement.name == package][0].contains('99')
+        assert Version(pinned[package]).release[:2] <= Version(newest).release
     without_own_dependencies = set(re.findall(r'(\w+)==', (ROOT / 'Makefile').read_text()))
     assert set(pinned) == {canonicalize_name(requirement.name) for requirement in required} | without_own_dependencies
+
+
+@pytest.mark.parametrize('category', [DeprecationWarning, FutureWarning])
+def test_deprecated_calls_of_our_modules_are_errors(category):
+    with pytest.raises(category):
+        warnings.warn_explicit('old', category, 'sgd.py', 1, module='looc_mm.engine.amp')
+    warnings.warn_explicit('old', category, 'hook.py', 1, module='mmengine.hooks.hook')  # theirs are not

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from looc_mm.export.features import Pictures
-from looc_mm.openmmlab import HOGGenerator
+from looc_mm.stack import HOGGenerator
 
 HISTOGRAM, HOG = 'colour histogram', 'HOG'
 #: Side in pixels of the crops; 14 cells of 8 pixels is the least that HOGGenerator takes.

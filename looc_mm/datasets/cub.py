@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from looc_mm.openmmlab import CUB as MMPreTrainCUB
 from looc_mm.registry import DATASETS
+from looc_mm.stack import CUB as MMPreTrainCUB
 
 from .checks import Part, build_pipeline, check_split, require_files, require_images, warn_of_count
 

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
-from looc_mm.openmmlab import BaseDataset
 from looc_mm.registry import DATASETS, TRANSFORMS
+from looc_mm.stack import BaseDataset
 
 _ARC = np.linspace(0, np.pi, 25)  # from right to left
 _HEART = np.linspace(0, 2 * np.pi, 49)

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from torchvision.datasets import Flowers102 as TorchvisionFlowers102
 
-from looc_mm.openmmlab import Flowers102 as MMPreTrainFlowers102
 from looc_mm.registry import DATASETS
+from looc_mm.stack import Flowers102 as MMPreTrainFlowers102
 
 from .checks import Part, build_pipeline, check_split, require_files, require_images, warn_of_count
 

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from mmengine.logging import print_log
 
-from looc_mm.openmmlab import CustomDataset
 from looc_mm.registry import DATASETS, TRANSFORMS
+from looc_mm.stack import CustomDataset
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.ppm', '.pgm')
 

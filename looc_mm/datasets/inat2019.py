@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from looc_mm.openmmlab import BaseDataset
 from looc_mm.registry import DATASETS
+from looc_mm.stack import BaseDataset
 
 from .checks import Part, build_pipeline, check_split, require_files, require_images, warn_of_count
 from .reallocate import reallocated

@@ -2,8 +2,8 @@
 
 from typing import Any, ClassVar
 
-from looc_mm.openmmlab import BaseTransform
 from looc_mm.registry import DATASETS, TRANSFORMS
+from looc_mm.stack import BaseTransform
 
 from .checks import Part, require_folders
 from .folder import ImageFolder

@@ -24,8 +24,8 @@ import cv2
 import numpy as np
 from mmengine.dataset import DefaultSampler
 
-from looc_mm.openmmlab import BaseDataset
 from looc_mm.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
+from looc_mm.stack import BaseDataset
 
 from .checks import build_pipeline
 from .stylized import LoadStylized

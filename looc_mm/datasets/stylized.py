@@ -8,8 +8,8 @@ from itertools import islice, takewhile
 
 from mmengine.logging import print_log
 
-from looc_mm.openmmlab import BaseTransform
 from looc_mm.registry import TRANSFORMS
+from looc_mm.stack import BaseTransform
 
 from .folder import EXTENSIONS
 from .transforms import decode, to_square

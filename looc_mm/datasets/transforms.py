@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
 
-from looc_mm.openmmlab import BaseTransform
 from looc_mm.registry import TRANSFORMS
+from looc_mm.stack import BaseTransform
 
 REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 

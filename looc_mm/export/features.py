@@ -21,7 +21,7 @@ from looc_mm.datasets.transforms import PackCanvas, ResizeShortEdge, decode, one
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.files import atomic_write
 from looc_mm.models.representation import resolve_spaces
-from looc_mm.openmmlab import CenterCrop
+from looc_mm.stack import CenterCrop
 
 Images: TypeAlias = str | Path | Sequence[str | Path] | Tensor
 

@@ -6,8 +6,8 @@ A backbone can be split if its stages are a chain of modules that it names in ``
 from mmengine.model import BaseModule
 from torch import nn
 
-from looc_mm.openmmlab import backbones
 from looc_mm.registry import MODELS
+from looc_mm.stack import backbones
 
 
 def take_last_stage(backbone: nn.Module) -> nn.Module:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from looc_mm.augmentations.base import send
-from looc_mm.openmmlab import BaseSelfSupervisor
 from looc_mm.registry import MODELS
+from looc_mm.stack import BaseSelfSupervisor
 from looc_mm.views import ViewTable, view_names
 
 from .last_stage import fresh_last_stage, take_last_stage

@@ -12,7 +12,7 @@ import torch
 from mmengine.model import ImgDataPreprocessor
 from torch import Tensor, nn
 
-from looc_mm.openmmlab import ClsDataPreprocessor
+from looc_mm.stack import ClsDataPreprocessor
 
 SPACES_HELP = '"V" (the default), a space, spaces joined by "+" (their concatenation), or "all" (each space)'
 

@@ -7,13 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
-from tests.cli.test_pretraining import FACTORS
+from looc_mm.cli import COMMANDS
+from tests.cli.test_pretraining import FACTORS, SMALL
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ('looc_mm', 'configs', 'tools', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE')
+SOURCES = ('looc_mm', 'configs', 'tools', 'model-index.yml', 'setup.py', 'pyproject.toml', 'README.md', 'LICENSE')
+SITE = 'import sysconfig; print(sysconfig.get_path("purelib"))'
 LOADERS = ('test_dataloader', 'test_cfg.train_dataloader')
 
 
@@ -25,16 +29,56 @@ def run(*words: object, **options) -> str:
 
 
 @pytest.fixture(scope='module')
-def installed(tmp_path_factory) -> Path:
-    """A folder with the installed package."""
-    source, folder = tmp_path_factory.mktemp('source'), tmp_path_factory.mktemp('installed')
+def wheel(tmp_path_factory) -> Path:
+    source = tmp_path_factory.mktemp('source')
     for name in SOURCES:  # a copy, as building writes into the folder
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, source / name)
-    wheel = ['-m', 'pip', 'wheel', source, '--no-deps', '--no-index', '--no-build-isolation', '--wheel-dir', source]
-    run(*wheel, env={**os.environ, 'PYTHONPATH': ''})
-    run('-m', 'pip', 'install', '--no-deps', '--no-index', '--target', folder, *source.glob('*.whl'))
+    build = ['-m', 'pip', 'wheel', source, '--no-deps', '--no-index', '--no-build-isolation', '--wheel-dir', source]
+    run(*build, env={**os.environ, 'PYTHONPATH': ''})
+    (found,) = source.glob('*.whl')
+    return found
+
+
+@pytest.fixture(scope='module')
+def installed(wheel, tmp_path_factory) -> Path:
+    """A folder with the installed package."""
+    folder = tmp_path_factory.mktemp('installed')
+    run('-m', 'pip', 'install', '--no-deps', '--no-index', '--target', folder, wheel)
     return folder
+
+
+@pytest.fixture
+def looc(wheel, tmp_path):
+    """Start the command ``looc`` of an environment with the wheel and the packages of this one but looc_mm.
+
+    It returns what the command printed. The working directory is ``tmp_path``.
+    """
+    environment = tmp_path / 'environment'
+    run('-m', 'venv', '--without-pip', environment)
+    python = environment / 'bin/python'
+    folder = Path(subprocess.check_output([python, '-c', SITE], text=True).strip())
+    # A .pth file adds the folder alone, so that an editable install of looc_mm in it is not found.
+    (folder / 'below.pth').write_text(subprocess.check_output([sys.executable, '-c', SITE], text=True))
+    run('-m', 'pip', '--python', python, 'install', '--no-deps', '--no-index', '--ignore-installed', wheel)
+    env = {**os.environ, 'PYTHONPATH': '', 'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1'}
+    here = {'cwd': tmp_path, 'env': env, 'capture_output': True, 'text': True, 'timeout': 600}
+
+    def start(*words: object) -> str:
+        done = subprocess.run([environment / 'bin/looc', *map(str, words)], **here)
+        assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+        return done.stdout
+
+    found = subprocess.run([python, '-c', 'import looc_mm; print(looc_mm.__file__)'], **here).stdout
+    assert found.startswith(str(folder)), found
+    return start
+
+
+def write_pictures(folder: Path, photograph: np.ndarray, count: int) -> None:
+    folder.mkdir(parents=True)
+    for index in range(count):
+        piece = photograph[16 * index : 16 * index + 96, 20 * index : 20 * index + 128]
+        cv2.imwrite(str(folder / f'{index}.jpg'), piece[..., ::-1])
 
 
 @pytest.mark.slow
@@ -69,3 +113,32 @@ def test_the_suite_starts_the_tools_of_the_package(installed, tmp_path):
     assert json.loads(record.read_text())['config'] == 'configs/looc/looc_factors.py'
     assert os.access(installed / 'looc_mm/.mim/tools/dist_train.sh', os.X_OK)
     assert not (installed / 'looc_mm/.mim/tools/paper_tables.py').exists(), 'it needs projects/'
+    assert (installed / 'looc_mm/.mim/model-index.yml').exists()
+
+
+@pytest.mark.slow
+def test_from_ten_pictures_to_a_network(looc, tmp_path, photographs):
+    write_pictures(tmp_path / 'pictures', photographs[0], 10)
+    for name, photograph in zip(('temple', 'flower'), photographs, strict=True):
+        write_pictures(tmp_path / 'labelled' / name, photograph, 12)
+
+    if 'pretrain' in COMMANDS:
+        looc('pretrain', 'pictures', '--out', 'run', '--epochs', 2, '--size', 32)
+    else:
+        options = [*SMALL, 'train_dataloader.dataset.data_root=pictures', 'train_dataloader.dataset.data_prefix=']
+        steps = [*options, 'train_dataloader.batch_size=4', 'train_cfg.max_epochs=2']
+        looc('train', 'looc_r18_imagenette', '--work-dir', 'run', '--cfg-options', *steps)
+    (last,) = tmp_path.glob('run/epoch_2.pth')
+
+    looc('test', 'run', 'labelled', '--work-dir', 'answer')
+    assert {'answer.json', 'answer.png'} <= {path.name for path in tmp_path.glob('answer/*')}
+
+    looc('extract', last, 'pictures', 'features.npz', '--spaces', 'V', 'all', '--size', 32)
+    features = np.load(tmp_path / 'features.npz')
+    assert set(features.files) == {'path', 'V', 'invariant', 'rotation', 'color'}
+    assert {len(features[name]) for name in features.files} == {10}
+
+    pytest.importorskip('safetensors')
+    looc('export', last, 'network.safetensors')
+    about = json.loads((tmp_path / 'network.safetensors.json').read_text())
+    assert about['view_size'] == 32
