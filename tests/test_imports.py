@@ -35,6 +35,7 @@ ORDER = [
     'export',
     'answer',
     'suite',
+    'pretraining',
     'cli',
     '__main__',
 ]

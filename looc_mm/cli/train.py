@@ -55,11 +55,19 @@ def train(
     import torch
     from mmengine.runner import Runner
 
-    from looc_mm.engine.launch import check_batches, drop_empty_parts, setup_launch, shorten_schedule, spare_threads
+    from looc_mm.engine.launch import (
+        check_batches,
+        drop_empty_parts,
+        keep_config,
+        setup_launch,
+        shorten_schedule,
+        spare_threads,
+    )
     from looc_mm.plugins import load_files
 
     load_files(plugin)
     cfg = build_config(config, work_dir, resume, amp, auto_scale_lr, seed, canvases, cfg_options)
+    keep_config(cfg)
     shortened = shorten_schedule(cfg)
     setup_launch(cfg, launcher)
     spare_threads()

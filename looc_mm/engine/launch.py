@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -61,6 +62,20 @@ def setup_launch(cfg: Config, launcher: str) -> None:
             torch.set_num_threads(1)
         torch.distributed.init_process_group('gloo')
     cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {})
+
+
+def keep_config(cfg: Config) -> None:
+    """Keep a config that is in its own work dir as it is written, with its comments.
+
+    MMEngine writes the built config to the work dir, under the name of the file; that becomes ``<name>_built.py``.
+
+    Args:
+        cfg: The config; changed in place.
+    """
+    path = Path(cfg.filename)
+    if path.resolve().parent == Path(cfg.work_dir).resolve():
+        cfg.setdefault('experiment_name', path.stem)
+        object.__setattr__(cfg, '_filename', str(path.with_name(f'{path.stem}_built.py')))
 
 
 def spare_threads() -> None:

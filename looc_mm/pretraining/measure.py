@@ -1,0 +1,56 @@
+"""Seconds of a training step, measured on steps that are thrown away."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+
+from looc_mm.engine.launch import keep_freed_memory, spare_threads
+from looc_mm.engine.prefetch import Prefetched
+from looc_mm.machine import on_cpu
+from looc_mm.registry import MODELS
+
+STEPS = 20
+#: Steps at the start that are left out: workers start, caches fill, a GPU compiles.
+WARM_UP = 4
+
+
+def seconds_per_step(cfg: Config, steps: int = STEPS, warm_up: int = WARM_UP) -> float:
+    """Mean time of a step of a training from pictures to new weights, the wait for pictures included.
+
+    Args:
+        cfg: Of the training; not changed.
+        steps: To take.
+        warm_up: How many of these are not counted.
+    """
+    if on_cpu():
+        keep_freed_memory()
+    spare_threads()
+    device = torch.device('cpu' if on_cpu() else 'cuda')
+    with torch.random.fork_rng(), DefaultScope.overwrite_default_scope('looc_mm'):
+        model = MODELS.build(cfg.model).to(device)
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+        loader = Prefetched(Runner.build_dataloader(cfg.train_dataloader, seed=0), device)
+        batches = _endless(loader)
+        for step in range(steps):
+            if step == warm_up:
+                _finish(device)
+                start = time.perf_counter()
+            model.train_step(next(batches), wrapper)
+        _finish(device)
+        return (time.perf_counter() - start) / (steps - warm_up)
+
+
+def _endless(loader: Prefetched) -> Iterator[Any]:
+    while True:
+        yield from loader
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)
