@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CONFIG = 'config.py'
 #: Seconds between two checkpoints, about.
 SAVE_EVERY = 120
+#: A training with fewer steps gets a warning.
+FEW_STEPS = 500
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def pretrain(
     from looc_mm.pretraining.config import Request, check_same, check_spaces
 
     load_files(plugin)
-    folder, root = Path(out).expanduser(), Path(pictures).expanduser().resolve()
+    folder, root = Path(out).expanduser().resolve(), Path(pictures).expanduser().resolve()
     request = Request(
         pictures=str(root),
         spaces=None if spaces is None else check_spaces(spaces),
@@ -173,7 +175,7 @@ def check_folder(out: Path, pictures: Path) -> None:
     Raises:
         ValueError: It is in the folder of pictures, or has checkpoints of another run.
     """
-    if out.resolve().is_relative_to(pictures):
+    if out.is_relative_to(pictures):
         raise ValueError(f'{out} is in the folder of pictures {pictures}, where its figures would be pictures too.')
     if found := sorted(each.name for each in out.glob('*.pth')):
         raise ValueError(f'{out} has no {CONFIG}, but the checkpoint {found[0]} of another run. Give another --out.')
@@ -221,7 +223,8 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
     )
     device = f'{machine.device_name()}, {facts.memory:.0f} GiB, {facts.cores} cores' + ('' if gpu else ', no GPU')
     settings = choose(facts, request.network, request.size)
-    show({'device': device, 'method': title(SPACES if request.spaces is None else request.spaces), **settings.lines()})
+    method = {'method': title(SPACES if request.spaces is None else request.spaces), 'flip': flip_line(request)}
+    show({'device': device, **method, **settings.lines()})
     if settings.network == 'resnet50' and not gpu:
         print('WARNING: ResNet-50 on a CPU takes days where a small network takes minutes: --network resnet18-narrow')
     schedule = Schedule(request.epochs or settings.epochs, found.count // settings.batch)
@@ -234,28 +237,38 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
     if minutes is not None:
         budget = 60 * minutes - (time.perf_counter() - started)
         schedule = fit_schedule(found.count, settings.batch, step, budget)
-    show(time_lines(request, settings, schedule, step))
+    show(time_lines(request, found.count, settings, schedule, step))
+    if schedule.epochs * schedule.steps < FEW_STEPS:
+        print(f'WARNING: fewer than {FEW_STEPS} steps. Spaces have learnt in trainings of 700 steps and more.')
     epoch = schedule.seconds(step) / schedule.epochs
     return text(schedule, min(schedule.epochs, max(1, round(SAVE_EVERY / epoch))))
 
 
-def time_lines(request: 'Request', settings: 'Settings', schedule: 'Schedule', step: float) -> dict[str, str]:
+def flip_line(request: 'Request') -> str:
+    """Whether pictures are mirrored, and how to change it."""
+    if request.flip is False:
+        return 'pictures are not mirrored, as asked'
+    return 'pictures are mirrored; --no-flip where left and right differ, as in text, signs and hands'
+
+
+def time_lines(
+    request: 'Request', pictures: int, settings: 'Settings', schedule: 'Schedule', step: float
+) -> dict[str, str]:
     """How long it takes, by topic."""
     seconds = schedule.seconds(step)
     if request.minutes is not None:
-        why = f'for {request.minutes:g} minutes in all'
+        why = f'--minutes {request.minutes:g}, the start included'
     else:
-        why = 'as asked' if request.epochs else 'by the number of pictures; --minutes M fits a time'
-    epochs = f'{schedule.epochs} epochs of {schedule.steps} steps: {why}'
+        why = f'--epochs {request.epochs}' if request.epochs else 'by the number of pictures; or give --minutes'
+    share = ''
     if schedule.pictures is not None:
-        epochs += f'; an epoch has {schedule.pictures:,} pictures, less or more than all'
+        share = f' ({schedule.pictures:,} pictures, {schedule.pictures / pictures:.2g} of a pass, to end in time)'
+    hours = f' ({seconds / 3600:.1f} hours)' if seconds > 5400 else ''
     end = time.strftime('%a %H:%M', time.localtime(time.time() + seconds))
     return {
         'speed': f'{settings.batch / step:,.0f} pictures/s, {step:.3g} s a step',
-        'epochs': epochs,
-        'to go': f'{seconds / 60:.1f} minutes'
-        + (f' ({seconds / 3600:.1f} hours)' if seconds > 5400 else '')
-        + f', until {end}',
+        'epochs': f'{schedule.epochs} of {schedule.steps} steps{share}: {why}',
+        'to go': f'{seconds / 60:.1f} minutes{hours}, until {end}',
     }
 
 

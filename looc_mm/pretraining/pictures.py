@@ -49,11 +49,12 @@ class PictureFolder:
     def lines(self) -> dict[str, str]:
         """What a user wants to know, by topic."""
         width, height = (round(median(size[axis] for size in self.sizes)) for axis in (0, 1))
-        short = [min(size) for size in self.sizes]
+        short = sorted({min(size) for size in self.sizes})
+        sides = f'{short[0]} px' if len(short) == 1 else f'{short[0]} to {short[-1]} px'
         found = {
             'pictures': f'{self.count:,} in {self.folder}: {_counts(self.endings)}',
             'left out': _counts(self.passed_over) or 'no file',
-            'sizes': f'{width} x {height} px in the median; shorter sides {min(short)} to {max(short)} px '
+            'sizes': f'{width} x {height} px in the median; shorter sides {sides} '
             f'({len(self.sizes):,} pictures looked at)',
         }
         if self.split:

@@ -205,7 +205,7 @@ def _batch(facts: Facts, network: str, size: int, amp: bool) -> tuple[int, str]:
     """The largest power of two that the recipe, the pictures and the memory allow."""
     each = NETWORKS[network].memory * (size / 224) ** 2 * (1 if amp else 2)  # MiB
     limits = {
-        'of the recipe': BATCH[facts.gpu],
+        'as in the recipe': BATCH[facts.gpu],
         f'there are {facts.pictures} pictures': facts.pictures,
         f'half of {facts.memory:.0f} GiB of memory': math.floor(0.5 * facts.memory * 1024 / each),
     }
