@@ -122,7 +122,8 @@ def config_text(
     return f"""\
 # {title(spaces)} on {folder}, written by "looc pretrain".
 # Change it and go on: looc train {out / 'config.py'} --work-dir ANOTHER
-asked = {_call(request.given())}  # a second "looc pretrain" compares its options with these
+# A second "looc pretrain" compares its options with these:
+asked = {_call(request.given())}
 work_dir = {str(out)!r}
 experiment_name = {f'{"looc" if spaces else "moco"}_{settings.network}_{folder_name(folder)}'!r}
 
@@ -219,9 +220,9 @@ def check_same(now: Request, path: Path) -> Request:
     """
     then = read_request(path)
     old = then.given()
-    different = {key: value for key, value in now.given().items() if _plain(value) != _plain(old.get(key))}
+    different = {key: value for key, value in now.given().items() if _shown(value) != _shown(old.get(key))}
     if different:
-        listed = '; '.join(f'{key}: {old.get(key, "not given")} then, {value} now' for key, value in different.items())
+        listed = '; '.join(f'{key}: {_shown(old.get(key))} then, {_shown(new)} now' for key, new in different.items())
         raise ValueError(
             f'{path} was written for other settings ({listed}). Leave the options out to continue that run, or give '
             f'another --out for a new one.'
@@ -229,8 +230,13 @@ def check_same(now: Request, path: Path) -> Request:
     return then
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, list | tuple) else value
+def _shown(value: Any) -> str:
+    """An option as it is written on the command line."""
+    if isinstance(value, list | tuple):
+        return ' '.join(value) or 'none'
+    if isinstance(value, float):
+        return f'{value:g}'
+    return 'not given' if value is None else str(value)
 
 
 def _call(values: Mapping[str, Any]) -> str:

