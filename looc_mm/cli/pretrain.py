@@ -204,6 +204,7 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
     from mmengine.config import Config
 
     from looc_mm import machine
+    from looc_mm.engine.launch import slow_without_gpu
     from looc_mm.pretraining.config import SPACES, config_text, title
     from looc_mm.pretraining.measure import STEPS, seconds_per_step
     from looc_mm.pretraining.pictures import find_pictures
@@ -225,15 +226,16 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
     settings = choose(facts, request.network, request.size)
     method = {'method': title(SPACES if request.spaces is None else request.spaces), 'flip': flip_line(request)}
     show({'device': device, **method, **settings.lines()})
-    if settings.network == 'resnet50' and not gpu:
-        print('WARNING: ResNet-50 on a CPU takes days where a small network takes minutes: --network resnet18-narrow')
     schedule = Schedule(request.epochs or settings.epochs, found.count // settings.batch)
 
     def text(schedule: Schedule, checkpoints: int) -> str:
         return config_text(request, found.folder, out, settings, schedule, checkpoints)
 
+    tried = Config.fromstring(text(schedule, 1), '.py')
+    if warning := slow_without_gpu(tried):
+        print(f'WARNING: {warning}')
     print(f'Measuring the speed on {STEPS} steps ...', flush=True)
-    step = seconds_per_step(Config.fromstring(text(schedule, 1), '.py'))
+    step = seconds_per_step(tried)
     if minutes is not None:
         budget = 60 * minutes - (time.perf_counter() - started)
         schedule = fit_schedule(found.count, settings.batch, step, budget)

@@ -135,6 +135,18 @@ def shorten_schedule(cfg: Config) -> str | None:
     )
 
 
+def slow_without_gpu(cfg: Config) -> str | None:
+    """A warning where a deep network meets a CPU; None where it does not."""
+    backbone = (cfg.get('model') or {}).get('backbone') or {}
+    depth = backbone.get('depth')
+    if torch.cuda.is_available() or not isinstance(depth, int) or depth < 50:
+        return None
+    return (
+        f'{backbone["type"]}-{depth} trains without a GPU: at 224 px that takes days where a small network takes '
+        f'minutes. "looc pretrain PICTURES --out DIR" chooses a network for this machine, as does looc_r18_folder.'
+    )
+
+
 def drop_empty_parts(runner: Runner) -> None:
     """Drop the parts of a shortened schedule that are too short for a step, with a line in the log.
 
