@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from looc_mm.pretraining.config import Request
     from looc_mm.pretraining.settings import Schedule, Settings
 
-CONFIG = 'config.py'
+CONFIG, CANVASES = 'config.py', 'canvases'
 #: Seconds between two checkpoints, about.
 SAVE_EVERY = 120
 #: A training with fewer steps gets a warning.
@@ -202,13 +202,15 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
     """
     import torch
     from mmengine.config import Config
+    from mmengine.registry import DefaultScope
 
     from looc_mm import machine
+    from looc_mm.datasets.pack import pack_canvases
     from looc_mm.engine.launch import slow_without_gpu
     from looc_mm.pretraining.config import SPACES, config_text, title
-    from looc_mm.pretraining.measure import STEPS, seconds_per_step
+    from looc_mm.pretraining.measure import STEPS, measure_speed
     from looc_mm.pretraining.pictures import find_pictures
-    from looc_mm.pretraining.settings import Facts, Schedule, choose, fit_schedule
+    from looc_mm.pretraining.settings import Facts, Schedule, choose, fit_schedule, worth_packing
 
     found = find_pictures(request.pictures)
     show(found.lines())
@@ -228,21 +230,34 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
     show({'device': device, **method, **settings.lines()})
     schedule = Schedule(request.epochs or settings.epochs, found.count // settings.batch)
 
-    def text(schedule: Schedule, checkpoints: int) -> str:
-        return config_text(request, found.folder, out, settings, schedule, checkpoints)
+    canvases: Path | None = None
 
-    tried = Config.fromstring(text(schedule, 1), '.py')
+    def text(schedule: Schedule, checkpoints: int = 1) -> str:
+        return config_text(request, found.folder, out, settings, schedule, checkpoints, canvases)
+
+    def left() -> float | None:
+        return None if minutes is None else 60 * minutes - (time.perf_counter() - started)
+
+    tried = Config.fromstring(text(schedule), '.py')
     if warning := slow_without_gpu(tried):
         print(f'WARNING: {warning}')
     print(f'Measuring the speed on {STEPS} steps ...', flush=True)
-    step = seconds_per_step(tried)
-    if minutes is not None:
-        budget = 60 * minutes - (time.perf_counter() - started)
-        schedule = fit_schedule(found.count, settings.batch, step, budget)
-    show(time_lines(request, found.count, settings, schedule, step))
+    speed = measure_speed(tried)
+    a_pass = schedule.steps * speed.step
+    passes = schedule.epochs if minutes is None else (left() or 0) / a_pass
+    if worth_packing(speed.step, speed.ready, passes):
+        share = f'{100 - 100 * speed.ready / speed.step:.0f} % of a step'
+        show({'canvases': f'loading takes {share}, so the pictures are decoded once, to {out / CANVASES}'})
+        with DefaultScope.overwrite_default_scope('looc_mm'):
+            pack_canvases(tried.train_dataloader.dataset, out / CANVASES, workers=facts.cores)
+        canvases = out / CANVASES
+        speed = measure_speed(Config.fromstring(text(schedule), '.py'))
+    if (budget := left()) is not None:
+        schedule = fit_schedule(found.count, settings.batch, speed.step, budget)
+    show(time_lines(request, found.count, settings, schedule, speed.step))
     if schedule.epochs * schedule.steps < FEW_STEPS:
         print(f'WARNING: fewer than {FEW_STEPS} steps. Spaces have learnt in trainings of 700 steps and more.')
-    epoch = schedule.seconds(step) / schedule.epochs
+    epoch = schedule.seconds(speed.step) / schedule.epochs
     return text(schedule, min(schedule.epochs, max(1, round(SAVE_EVERY / epoch))))
 
 

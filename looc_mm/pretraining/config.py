@@ -97,7 +97,13 @@ def augmentations(spaces: Sequence[str], size: int, flip: bool) -> list[dict[str
 
 
 def config_text(
-    request: Request, folder: Path, out: Path, settings: Settings, schedule: Schedule, checkpoints: int
+    request: Request,
+    folder: Path,
+    out: Path,
+    settings: Settings,
+    schedule: Schedule,
+    checkpoints: int,
+    canvases: Path | None = None,
 ) -> str:
     """The config, as Python.
 
@@ -108,6 +114,7 @@ def config_text(
         settings: How to train.
         schedule: How long.
         checkpoints: Epochs between two checkpoints.
+        canvases: Where the pictures were written as canvases; None to read the pictures.
     """
     spaces = check_spaces(SPACES if request.spaces is None else request.spaces)
     network = NETWORKS[settings.network]
@@ -118,6 +125,12 @@ def config_text(
     if schedule.pictures is not None:
         sampler = dict(type='PartialEpochs', pictures=schedule.pictures, shuffle=True)
     wrapper = dict(type='AutocastOptimWrapper') if settings.amp else dict(type='OptimWrapper')
+    load = f"dict(type='LoadCanvas', size={settings.canvas}), "
+    source = (
+        f"type='ImageFolder',\n        data_root={str(folder)!r},\n        pipeline=[{load}dict(type='PackCanvas')]"
+    )
+    if canvases is not None:
+        source = f"type='CanvasShards', data_root={str(canvases)!r}, pipeline=[dict(type='PackCanvas')]"
     runtime = (ROOT / 'configs/_base_/default_runtime.py').read_text().strip()
     return f"""\
 # {title(spaces)} on {folder}, written by "looc pretrain".
@@ -156,9 +169,7 @@ train_dataloader = dict(
     collate_fn=dict(type='default_collate'),
     sampler={_call(sampler)},{'  # an epoch is not a pass' if schedule.pictures else ''}
     dataset=dict(
-        type='ImageFolder',
-        data_root={str(folder)!r},
-        pipeline=[dict(type='LoadCanvas', size={settings.canvas}), dict(type='PackCanvas')],
+        {source},
     ),
 )
 

@@ -24,6 +24,10 @@ SEEN = {False: 200_000, True: 20_000_000}
 EPOCHS = {False: (5, 200), True: (50, 400)}
 #: Passes over the pictures from which on a budget is a whole number of epochs.
 PASSES = 10
+#: Pictures are decoded once if a step on a loaded batch takes less than this share of a step ...
+READY_SHARE = 0.6
+#: ... and the training has more passes than this.
+PACKED_PASSES = 2
 
 
 @dataclass(frozen=True)
@@ -254,3 +258,14 @@ def fit_schedule(pictures: int, batch: int, step: float, budget: float) -> Sched
     if total >= PASSES * steps:
         return Schedule(round(total / steps), steps)
     return Schedule(PASSES, total // PASSES, total // PASSES * batch)
+
+
+def worth_packing(step: float, ready: float, passes: float) -> bool:
+    """Whether to decode all pictures once, to small canvases: it takes about as long as the loading of one pass.
+
+    Args:
+        step: Seconds of a step.
+        ready: The same with a batch that is loaded already.
+        passes: Over the pictures, in the time of the training.
+    """
+    return ready < READY_SHARE * step and passes > PACKED_PASSES

@@ -10,12 +10,18 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 import looc_mm
 from looc_mm.cli import PretrainedRun, main
 from looc_mm.cli import pretrain as command
+from looc_mm.pretraining.config import Request
+from looc_mm.pretraining.measure import Speed
+from looc_mm.registry import DATASETS
 
 ROOT = Path(__file__).parents[2]
+make_config = sys.modules[command.__module__].make_config
 
 
 @pytest.fixture(scope='module')
@@ -75,6 +81,23 @@ def test_refusals(pictures, tmp_path, capsys):
     assert main(['pretrain', str(pictures), '--out', str(tmp_path / 'used')]) == 2
     assert 'has no config.py, but the checkpoint epoch_1.pth of another run' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('ready', [0.01, 0.19])
+def test_pictures_that_load_slowly_are_decoded_once(pictures, tmp_path, capsys, monkeypatch, ready):
+    speeds = [Speed(step=0.2, ready=ready), Speed(step=0.01, ready=0.01)]
+    monkeypatch.setattr('looc_mm.pretraining.measure.measure_speed', lambda cfg: speeds.pop(0))
+    text = make_config(Request(str(pictures), epochs=3, size=32), tmp_path, time.perf_counter())
+    printed = capsys.readouterr().out
+    dataset = Config.fromstring(text, '.py').train_dataloader.dataset
+    packed = ready == 0.01
+    assert ('Canvases   loading takes 95 % of a step' in printed) == packed
+    assert ('Speed      3,200 pictures/s' if packed else 'Speed      160 pictures/s') in printed
+    assert dataset.type == ('CanvasShards' if packed else 'ImageFolder')
+    with DefaultScope.overwrite_default_scope('looc_mm'):
+        built = DATASETS.build(dataset)
+    assert len(built) == 40 and built[0]['inputs'].shape == (3, 48, 48)
+    assert built[0]['image_size'].tolist() == [36, 48]
 
 
 @pytest.mark.slow

@@ -45,6 +45,7 @@ def test_it_is_the_suite_s_config(tmp_path, spaces, suite):
     assert found.pop('experiment_name') == f'{"moco" if spaces == () else "looc"}_resnet18-narrow_imagenette'
     del expected['train_dataloader']['dataset']['data_prefix']
     expected['train_dataloader']['dataset']['data_root'] = 'data/imagenette/train'
+    expected['train_dataloader']['dataset']['pipeline'][0]['ignore_broken'] = True
     expected['optim_wrapper']['type'] = 'OptimWrapper'
     assert not list(differences(expected, found))
 

@@ -54,7 +54,7 @@ def test_train_and_val(folder):
 def test_damaged_pictures_are_named(folder):
     (folder / 'bad.jpg').write_bytes(b'no picture')
     lines = find_pictures(folder).lines()
-    assert lines['damaged'] == f'1 of these cannot be opened, such as {folder / "bad.jpg"}'
+    assert lines['damaged'] == f'1 of these cannot be opened, such as {folder / "bad.jpg"}; such files are skipped'
     assert lines['pictures'].startswith('5 in ')
 
 

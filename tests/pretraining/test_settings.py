@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from looc_mm.pretraining.settings import Facts, Schedule, choose, fit_schedule
+from looc_mm.pretraining.settings import Facts, Schedule, choose, fit_schedule, worth_packing
 
 LAPTOP = Facts(pictures=3000, short_side=400, gpu=False, bfloat16=False, memory=16, cores=2)
 H100 = Facts(pictures=130_000, short_side=375, gpu=True, bfloat16=True, memory=79, cores=16)
@@ -92,3 +92,9 @@ def test_a_budget_of_few_passes_is_ten_partial_epochs(budget):
 
 def test_a_budget_has_at_least_ten_steps():
     assert fit_schedule(pictures=9469, batch=64, step=3, budget=-5) == Schedule(10, 1, 64)
+
+
+def test_slow_pictures_are_decoded_once_if_it_pays():
+    assert worth_packing(step=1.0, ready=0.5, passes=3)
+    assert not worth_packing(step=1.0, ready=0.5, passes=2)
+    assert not worth_packing(step=1.0, ready=0.7, passes=100)
