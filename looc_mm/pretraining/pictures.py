@@ -60,9 +60,8 @@ class PictureFolder:
         if self.split:
             found['pictures'] += '; val/ is left unseen, for looc test'
         if self.unreadable:
-            found['damaged'] = (
-                f'{len(self.unreadable)} of these cannot be opened, such as {self.unreadable[0]}; such files are skipped'
-            )
+            bad = f'{len(self.unreadable)} of these cannot be opened, such as {self.unreadable[0]}'
+            found['damaged'] = f'{bad}; such files are skipped'
         return found
 
 
