@@ -68,13 +68,11 @@ class PretrainedRun:
         """Where the checkpoint is, and what to do with it."""
         from looc_mm.pretraining.config import folder_name
 
+        name = folder_name(self.pictures)
         commands = [
             (f'looc test {self.folder} LABELLED', 'which features to use on labelled pictures, beside baselines'),
-            (
-                f'looc extract {self.checkpoint} {self.pictures} {folder_name(self.pictures)}.npz --spaces V all',
-                'features',
-            ),
-            (f'looc export {self.checkpoint} {folder_name(self.pictures)}.onnx', 'for other libraries'),
+            (f'looc extract {self.folder} {self.pictures} {name}.npz --spaces V all', 'features of every picture'),
+            (f'looc export {self.folder} {name}.onnx', "for other programs: pip install 'looc_mm[export]'"),
         ]
         return '\n'.join([f'Checkpoint: {self.checkpoint}', 'Next:', *(f'  {c}  # {why}' for c, why in commands)])
 

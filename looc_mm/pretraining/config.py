@@ -125,12 +125,11 @@ def config_text(
     if schedule.pictures is not None:
         sampler = dict(type='PartialEpochs', pictures=schedule.pictures, shuffle=True)
     wrapper = dict(type='AutocastOptimWrapper') if settings.amp else dict(type='OptimWrapper')
-    load = f"dict(type='LoadCanvas', size={settings.canvas}), "
-    source = (
-        f"type='ImageFolder',\n        data_root={str(folder)!r},\n        pipeline=[{load}dict(type='PackCanvas')]"
-    )
+    load = _call(dict(type='LoadCanvas', size=settings.canvas, ignore_broken=True))
+    steps = f"pipeline=[{load}, dict(type='PackCanvas')],"
+    source = f"type='ImageFolder',\n        data_root={str(folder)!r},\n        {steps}"
     if canvases is not None:
-        source = f"type='CanvasShards', data_root={str(canvases)!r}, pipeline=[dict(type='PackCanvas')]"
+        source = f"type='CanvasShards', data_root={str(canvases)!r}, pipeline=[dict(type='PackCanvas')],"
     runtime = (ROOT / 'configs/_base_/default_runtime.py').read_text().strip()
     return f"""\
 # {title(spaces)} on {folder}, written by "looc pretrain".
@@ -169,7 +168,7 @@ train_dataloader = dict(
     collate_fn=dict(type='default_collate'),
     sampler={_call(sampler)},{'  # an epoch is not a pass' if schedule.pictures else ''}
     dataset=dict(
-        {source},
+        {source}
     ),
 )
 
