@@ -206,7 +206,7 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
     from looc_mm.datasets.pack import pack_canvases
     from looc_mm.engine.launch import slow_without_gpu
     from looc_mm.pretraining.config import SPACES, config_text, title
-    from looc_mm.pretraining.measure import STEPS, measure_speed
+    from looc_mm.pretraining.measure import LIMIT, STEPS, measure_speed
     from looc_mm.pretraining.pictures import find_pictures
     from looc_mm.pretraining.settings import Facts, Schedule, choose, fit_schedule, worth_packing
 
@@ -240,7 +240,8 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
     if warning := slow_without_gpu(tried):
         print(f'WARNING: {warning}')
     print(f'Measuring the speed on {STEPS} steps ...', flush=True)
-    speed = measure_speed(tried)
+    limit = LIMIT if minutes is None else min(LIMIT, 6 * minutes)  # a tenth of the time
+    speed = measure_speed(tried, limit)
     a_pass = schedule.steps * speed.step
     passes = schedule.epochs if minutes is None else (left() or 0) / a_pass
     if worth_packing(speed.step, speed.ready, passes):
@@ -249,7 +250,7 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
         with DefaultScope.overwrite_default_scope('looc_mm'):
             pack_canvases(tried.train_dataloader.dataset, out / CANVASES, workers=facts.cores)
         canvases = out / CANVASES
-        speed = measure_speed(Config.fromstring(text(schedule), '.py'))
+        speed = measure_speed(Config.fromstring(text(schedule), '.py'), limit)
     if (budget := left()) is not None:
         schedule = fit_schedule(found.count, settings.batch, speed.step, budget)
     show(time_lines(request, found.count, settings, schedule, speed.step))

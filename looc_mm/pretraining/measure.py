@@ -17,6 +17,9 @@ from looc_mm.machine import on_cpu
 from looc_mm.registry import MODELS
 
 STEPS = 20
+FEWEST = 3
+#: Seconds that they may take.
+LIMIT = 30.0
 #: Steps at the start that are left out: workers start, caches fill, a GPU compiles.
 WARM_UP = 4
 #: Steps on a batch that is loaded already.
@@ -36,13 +39,12 @@ class Speed:
     ready: float
 
 
-def measure_speed(cfg: Config, steps: int = STEPS, warm_up: int = WARM_UP) -> Speed:
-    """Take some steps of a training.
+def measure_speed(cfg: Config, limit: float = LIMIT) -> Speed:
+    """Take some steps of a training: 20, or fewer (at least 3) where these take longer than the limit.
 
     Args:
         cfg: Of the training; not changed.
-        steps: To take.
-        warm_up: How many of these are not counted.
+        limit: Seconds.
     """
     if on_cpu():
         keep_freed_memory()
@@ -51,17 +53,17 @@ def measure_speed(cfg: Config, steps: int = STEPS, warm_up: int = WARM_UP) -> Sp
     with torch.random.fork_rng(), DefaultScope.overwrite_default_scope('looc_mm'):
         model = MODELS.build(cfg.model).to(device)
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-        loader = Prefetched(Runner.build_dataloader(cfg.train_dataloader, seed=0), device)
-        batches = _endless(loader)
-        for step in range(steps):
-            if step == warm_up:
-                start = _now(device)
+        batches = _endless(Prefetched(Runner.build_dataloader(cfg.train_dataloader, seed=0), device))
+        times = [_now(device)]
+        while len(times) <= STEPS and (len(times) <= FEWEST or times[-1] - times[0] < limit):
             batch = next(batches)
             model.train_step(batch, wrapper)
-        loaded = _now(device)
+            times.append(_now(device))
         for _ in range(READY_STEPS):
             model.train_step(batch, wrapper)
-        return Speed((loaded - start) / (steps - warm_up), (_now(device) - loaded) / READY_STEPS)
+        ready = (_now(device) - times[-1]) / READY_STEPS
+    counted = times[min(WARM_UP, len(times) // 2) :]
+    return Speed((counted[-1] - counted[0]) / (len(counted) - 1), ready)
 
 
 def _endless(loader: Prefetched) -> Iterator[Any]:

@@ -86,7 +86,7 @@ def test_refusals(pictures, tmp_path, capsys):
 @pytest.mark.parametrize('ready', [0.01, 0.19])
 def test_pictures_that_load_slowly_are_decoded_once(pictures, tmp_path, capsys, monkeypatch, ready):
     speeds = [Speed(step=0.2, ready=ready), Speed(step=0.01, ready=0.01)]
-    monkeypatch.setattr('looc_mm.pretraining.measure.measure_speed', lambda cfg: speeds.pop(0))
+    monkeypatch.setattr('looc_mm.pretraining.measure.measure_speed', lambda cfg, limit: speeds.pop(0))
     text = make_config(Request(str(pictures), epochs=3, size=32), tmp_path, time.perf_counter())
     printed = capsys.readouterr().out
     dataset = Config.fromstring(text, '.py').train_dataloader.dataset
