@@ -24,9 +24,9 @@ def cfg() -> Config:
 @pytest.mark.parametrize(
     ('durations', 'step', 'ready'),
     [
-        ([9, 8, 7, 6] + 16 * [0.25] + [5 * 0.125], 0.25, 0.125),  # four steps of warm-up, 16 that count, 5 on one batch
+        ([6, 5, 4, 3] + 16 * [0.25] + [5 * 0.125], 0.25, 0.125),  # four steps of warm-up, 16 that count, 5 on one batch
         ([20, 20, 20, 10], 20, 2),  # three steps take longer than the limit
-        ([1, 10, 10, 8, 2, 10], 5, 2),  # the limit is passed in the fifth step, of which the last three count
+        ([1, 10, 10, 8, 2, 10], 5, 2),  # the limit is passed in the fifth step, of which two count
     ],
 )
 def test_what_counts(cfg, monkeypatch, durations, step, ready):
