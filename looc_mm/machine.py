@@ -25,6 +25,18 @@ def device_name() -> str:
     return names[0] if names else platform.machine()
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+def memory() -> float:
+    """Memory of the device that models are trained on, in GiB."""
+    if not on_cpu():
+        return torch.cuda.get_device_properties(0).total_memory / 2**30
+    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
+
+
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
     packages = {name: version(name) for name in ('torch', 'mmengine', 'mmpretrain')}
@@ -36,7 +48,6 @@ def threads(jobs: int) -> int:
 
     The cores are divided among them, at least one for each. An ``OMP_NUM_THREADS`` below that is kept.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
-    share = max(1, cores // jobs)
+    share = max(1, cores() // jobs)
     wanted = os.environ.get('OMP_NUM_THREADS', '')
     return min(share, int(wanted)) if wanted.isdecimal() and int(wanted) else share

@@ -129,7 +129,7 @@ def test_a_protocol_differs_from_linear_evaluation_by_itself(name):
         assert types == ['AugmentedLinearProbe' if augmented else PROTOCOL_OF[folder]]
 
 
-@pytest.mark.parametrize('views', [224, 48])
+@pytest.mark.parametrize('views', [224, 96, 48])
 def test_evaluation_shows_a_model_the_views_size(views):
     cfg = Config.fromfile(ROOT / f'_base_/evaluation/views_{views}.py')
     for loader in (cfg.test_dataloader, cfg.test_cfg.train_dataloader):
@@ -234,6 +234,8 @@ def test_variants_of_looc_on_in100():
         'model.neck.queue_len': 4096,
     }
     assert not list(differences(changed(looc, folder), value(ROOT / 'looc/looc_r50_folder.py')))
+    moco = changed(changed(looc, folder), METHODS['moco/moco'])
+    assert not list(differences(moco, value(ROOT / 'moco/moco_r50_folder.py')))
     stylized = dict(
         type='LoadStylized', source='data/imagenet/train', stylized='data/imagenet-stylized/train', styles=4
     )
@@ -241,6 +243,21 @@ def test_variants_of_looc_on_in100():
     texture = dict(type='StylizedTexture', styles=4, prob=0.5)
     expected['model']['data_preprocessor']['pipeline']['augmentations'].insert(0, texture)
     assert not list(differences(expected, value(ROOT / 'looc/looc_all_stylized_r50_in100.py')))
+
+
+def test_the_small_network_on_a_folder():
+    expected = value(ROOT / 'looc/looc_r18_imagenette.py')
+    crop, *_, blur = expected['model']['data_preprocessor']['pipeline']['augmentations']
+    crop['size'], blur['sigma'] = 64, (0.1, 0.6)
+    canvas = [dict(type='LoadCanvas', size=88), dict(type='PackCanvas')]
+    dataset = dict(type='ImageFolder', data_root='data/pictures', pipeline=canvas)
+    expected['train_dataloader']['dataset'] = dataset
+    assert not list(differences(expected, value(ROOT / 'looc/looc_r18_folder.py')))
+    moco = changed(expected, METHODS['moco/moco'])
+    assert not list(differences(moco, value(ROOT / 'moco/moco_r18_folder.py')))
+    large, small = (value(ROOT / f'linear_eval/{name}.py') for name in ('folder', 'folder_r18'))
+    places = {each.split(':')[0].rsplit('.pipeline', 1)[-1] for each in differences(large, small)}
+    assert places == {'[1].scale', '[2].crop_size'}
 
 
 @pytest.mark.parametrize('suite', SUITES)
@@ -267,7 +284,8 @@ def test_residual_branches_of_the_papers_suite_start_as_in_moco(name):
 
 def test_every_pretraining_config_is_a_method_of_the_table():
     known = {f'{method}_{suite}.py' for method in METHODS for suite in SUITES} | FULL
-    assert set(PRETRAINING) == known | {'looc/looc_r50_folder.py', 'looc/looc_all_stylized_r50_in100.py'}
+    folders = {f'{method}_{network}_folder.py' for method in ('looc/looc', 'moco/moco') for network in ('r18', 'r50')}
+    assert set(PRETRAINING) == known | folders | {'looc/looc_all_stylized_r50_in100.py'}
 
 
 def test_the_papers_settings():

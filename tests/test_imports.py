@@ -36,6 +36,7 @@ ORDER = [
     'export',
     'answer',
     'suite',
+    'pretraining',
     'cli',
     '__main__',
 ]

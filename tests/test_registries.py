@@ -80,10 +80,12 @@ ARGUMENTS: dict[str, dict[str, Any] | Callable[[Path], dict[str, Any]]] = {
     'ImageNetC': dict(data_root='nowhere', corruption='fog', severity=3, lazy_init=True),
     'ObjectNet13': dict(data_root='nowhere', lazy_init=True),
     'Monitor': dict(config=str(ROOT / 'configs/linear_eval/factors.py')),
+    'PartialEpochs': dict(pictures=3),
     'Pretrained': dict(checkpoint='nowhere.pth'),
 }
 #: Arguments that are no plain values; the runner passes them beside the config.
 OBJECTS: dict[str, Callable[[], dict[str, Any]]] = {
+    'PartialEpochs': lambda: dict(dataset=range(5)),
     'ShardSampler': lambda: dict(dataset=range(5)),
     'AutocastOptimWrapper': lambda: dict(optimizer=torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)),
 }

@@ -24,6 +24,7 @@ from .export import export
 from .extract import extract
 from .list import list_names
 from .pack_canvases import pack_canvases
+from .pretrain import PretrainedRun, pretrain
 from .show_views import show_views
 from .stylize import stylize
 from .suite import suite
@@ -32,6 +33,7 @@ from .train import train
 
 __all__ = [
     'COMMANDS',
+    'PretrainedRun',
     'UsageError',
     'check_dataset',
     'corrupt',
@@ -41,6 +43,7 @@ __all__ = [
     'list_names',
     'main',
     'pack_canvases',
+    'pretrain',
     'run_tool',
     'show_views',
     'stylize',
@@ -51,6 +54,7 @@ __all__ = [
 
 Command = Callable[..., Any]
 COMMANDS: dict[str, Command] = {
+    'pretrain': pretrain,
     'train': train,
     'test': test,
     'suite': suite,

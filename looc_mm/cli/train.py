@@ -55,17 +55,26 @@ def train(
     import torch
     from mmengine.runner import Runner
 
-    from looc_mm.engine.launch import check_batches, drop_empty_parts, setup_launch, shorten_schedule, spare_threads
+    from looc_mm.engine.launch import (
+        check_batches,
+        drop_empty_parts,
+        keep_config,
+        setup_launch,
+        shorten_schedule,
+        slow_without_gpu,
+        spare_threads,
+    )
     from looc_mm.plugins import load_files
 
     load_files(plugin)
     cfg = build_config(config, work_dir, resume, amp, auto_scale_lr, seed, canvases, cfg_options)
-    shortened = shorten_schedule(cfg)
+    keep_config(cfg)
+    warnings = [shorten_schedule(cfg), slow_without_gpu(cfg)]
     setup_launch(cfg, launcher)
     spare_threads()
     runner = Runner.from_cfg(cfg)
-    if shortened:
-        runner.logger.warning(shortened)
+    for warning in filter(None, warnings):
+        runner.logger.warning(warning)
     check_batches(runner)
     drop_empty_parts(runner)
     model = runner.train()

@@ -7,6 +7,7 @@ from .imagenet_c import CorruptedFolder, ImageNetC
 from .in100 import IN100
 from .inat2019 import INat2019
 from .objectnet import CropBorder, ObjectNet13
+from .partial_epochs import PartialEpochs
 from .shards import CanvasShards, ShardSampler
 from .stylized import LoadStylized
 from .transforms import LoadCanvas, PackCanvas, ResizeShortEdge
@@ -27,6 +28,7 @@ __all__ = [
     'ObjectNet13',
     'PackCanvas',
     'Part',
+    'PartialEpochs',
     'ResizeShortEdge',
     'ShardSampler',
 ]

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -63,6 +64,20 @@ def setup_launch(cfg: Config, launcher: str) -> None:
     cfg.model_wrapper_cfg = wrapper | (cfg.get('model_wrapper_cfg') or {})
 
 
+def keep_config(cfg: Config) -> None:
+    """Keep a config that is in its own work dir as it is written, with its comments.
+
+    MMEngine writes the built config to the work dir, under the name of the file; that becomes ``<name>_built.py``.
+
+    Args:
+        cfg: The config; changed in place.
+    """
+    path = Path(cfg.filename)
+    if path.resolve().parent == Path(cfg.work_dir).resolve():
+        cfg.setdefault('experiment_name', path.stem)
+        object.__setattr__(cfg, '_filename', str(path.with_name(f'{path.stem}_built.py')))
+
+
 def spare_threads() -> None:
     """Beside a GPU, keep this process to one thread of PyTorch unless ``OMP_NUM_THREADS`` is set; torchrun does so too.
 
@@ -117,6 +132,18 @@ def shorten_schedule(cfg: Config) -> str | None:
     return (
         f"The last part of the learning rate's schedule begins at epoch {last}, and the training has "
         f'max_epochs={epochs}: every part is shortened to {100 * share:.0f} % of its length.'
+    )
+
+
+def slow_without_gpu(cfg: Config) -> str | None:
+    """A warning where a deep network meets a CPU; None where it does not."""
+    backbone = (cfg.get('model') or {}).get('backbone') or {}
+    depth = backbone.get('depth')
+    if torch.cuda.is_available() or not isinstance(depth, int) or depth < 50:
+        return None
+    return (
+        f'{backbone["type"]}-{depth} trains without a GPU: at 224 px that takes days where a small network takes '
+        f'minutes. "looc pretrain PICTURES --out DIR" chooses a network for this machine, as does looc_r18_folder.'
     )
 
 

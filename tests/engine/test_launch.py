@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 
 from looc_mm.engine import setup_launch, shorten_schedule
-from looc_mm.engine.launch import spare_threads
+from looc_mm.engine.launch import keep_config, slow_without_gpu, spare_threads
 
 REPO = Path(__file__).parents[2]
 
@@ -95,6 +95,27 @@ def test_a_schedule_that_is_short_enough_stays():
     assert shorten_schedule(Config(dict(param_scheduler=schedulers, train_cfg=dict(max_iters=50)))) is None
     with pytest.raises(ValueError, match=r'begins at epoch 1. Train for 2 epochs at least'):
         shorten_schedule(Config(dict(param_scheduler=schedulers, train_cfg=dict(max_epochs=1))))
+
+
+def test_a_config_in_its_work_dir_is_not_written_over(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text(f'work_dir = {str(tmp_path)!r}  # mine')
+    cfg = Config.fromfile(path)
+    keep_config(cfg)
+    assert cfg.filename == str(tmp_path / 'mine_built.py') and cfg.experiment_name == 'mine'
+    cfg = Config.fromfile(path)
+    cfg.work_dir = str(tmp_path / 'other')
+    keep_config(cfg)
+    assert cfg.filename == str(path) and 'experiment_name' not in cfg
+
+
+def test_a_deep_network_without_a_gpu_is_warned_of(monkeypatch):
+    deep, small = (Config.fromfile(REPO / f'configs/looc/looc_{name}_folder.py') for name in ('r50', 'r18'))
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert slow_without_gpu(deep).startswith('ResNet-50 trains without a GPU')
+    assert slow_without_gpu(small) is None and slow_without_gpu(Config()) is None
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    assert slow_without_gpu(deep) is None
 
 
 def test_one_thread_beside_a_gpu_unless_the_user_says_otherwise(monkeypatch):
