@@ -3,11 +3,14 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import TABLEAU_COLORS
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from torch import Tensor
@@ -16,6 +19,8 @@ from torch.utils.data import default_collate
 from looc_mm.views import LeaveOneOutPipeline
 
 COLORS = ('#8a8f98', '#d1495b', '#2e86ab', '#edae49', '#3c896d')  # bars by method, in order
+
+POINTS = 500  # of a curve: more than a picture can show
 
 
 def draw_views(
@@ -44,6 +49,54 @@ def draw_views(
     titles += [f'$k_{{{space}}}$\nspace: {space}' for space in pipeline.spaces[1:]]
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=9)
+
+
+def draw_curves(figure: Figure, rows: Sequence[Mapping[str, str]], spaces: Sequence[str]) -> None:
+    """Draw how a training goes: its loss, P of every space beside chance, and the similarities of every space.
+
+    Args:
+        figure: Where to draw.
+        rows: Of a table of :class:`looc_mm.engine.curves.Curves`, at least one.
+        spaces: Names of the spaces, each of which has one colour in all parts.
+    """
+    rows = [rows[index] for index in np.linspace(0, len(rows) - 1, min(len(rows), POINTS)).round().astype(int)]
+    unit = 'epoch' if rows[-1]['epoch'] else 'step'
+    colors = dict(zip(spaces, cycle(tab10_without_gray()), strict=False))
+
+    def draw(axis: Axes, column: str, **style: Any) -> None:
+        points = [(float(row[unit]), float(row[column])) for row in rows if row.get(column)]
+        if points:
+            axis.plot(*zip(*points, strict=True), marker='.' if len(points) < 40 else None, **style)
+
+    loss, *others = figure.subplots(1, 3 if spaces else 1, squeeze=False)[0]
+    draw(loss, 'loss', color='black')
+    loss.set(title='loss', ylabel='loss')
+    if others:
+        told_apart, similarity = others
+        for space in spaces:
+            state = rows[-1].get(f'state_{space}')
+            draw(told_apart, f'P_{space}', color=colors[space], label=f'{space}: {state}' if state else space)
+            draw(similarity, f'pos_{space}', color=colors[space], label=space)
+            draw(similarity, f'others_{space}', color=colors[space], linestyle='--')
+        told_apart.axhline(0.5, color='black', linestyle=':', label='chance')
+        told_apart.set(
+            title='P: the positive is nearer than the negative', ylabel='share of the pictures', ylim=(0.3, 1.02)
+        )
+        similarity.plot([], [], color='black', label='to the positive')
+        similarity.plot([], [], color='black', linestyle='--', label='to other images')
+        similarity.set(title='similarity', ylabel='mean cosine', ylim=(-0.2, 1.02))
+        for axis in others:
+            axis.legend(fontsize=8, frameon=False, ncols=2, loc='upper center', bbox_to_anchor=(0.5, -0.14))
+    for axis in (loss, *others):
+        axis.set_xlabel(unit)
+        axis.grid(alpha=0.25)
+        axis.spines[['top', 'right']].set_visible(False)
+
+
+def tab10_without_gray() -> list[str]:
+    """Nine colours that are told apart beside a black line."""
+    colors = [*TABLEAU_COLORS.values()]
+    return [color for color in colors if color != TABLEAU_COLORS['tab:gray']]
 
 
 def draw_probes(axis: Axes, scores: Mapping[str, Mapping[str, float]], chance: Mapping[str, float]) -> None:

@@ -53,8 +53,7 @@ def train(
         FileNotFoundError: The checkpoint or a plug-in does not exist.
     """
     import torch
-    from mmengine.runner import Runner
-
+    from looc_mm.engine.console import QuietRunner
     from looc_mm.engine.launch import check_batches, drop_empty_parts, setup_launch, shorten_schedule, spare_threads
     from looc_mm.plugins import load_files
 
@@ -63,7 +62,7 @@ def train(
     shortened = shorten_schedule(cfg)
     setup_launch(cfg, launcher)
     spare_threads()
-    runner = Runner.from_cfg(cfg)
+    runner = QuietRunner.from_cfg(cfg)
     if shortened:
         runner.logger.warning(shortened)
     check_batches(runner)
