@@ -86,7 +86,7 @@ setup(
         'timm': ['timm>=1.0.31,<1.1'],
         'tensorboard': ['tensorboard>=2.18'],
         'wandb': ['wandb>=0.19'],
-        'mlflow': ['mlflow-skinny>=2.19'],
+        'mlflow': ['mlflow>=2.19'],
         'dev': [
             'pytest>=8',
             'pytest-xdist>=3.6',

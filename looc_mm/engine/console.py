@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 FRAME = Path(mmengine.__file__).parent  # of the framework, whose messages are for the log file
 PASS_ON = (str(FRAME / 'logging'), str(Path(logging.__file__).parent))  # these files log what others say
+NOISE = ('deprecated', 'make sure that the mlflow server')  # in MMEngine's warnings: nothing goes wrong
 
 
 class QuietRunner(Runner):
@@ -73,9 +74,9 @@ class ShortFormatter(logging.Formatter):
 
 def concerns_the_user(record: logging.LogRecord) -> bool:
     """Whether a record is for the console: it is not MMEngine's, or it is a warning of something that goes wrong."""
-    if record.levelno >= logging.WARNING:
-        return not (_author(record).startswith(str(FRAME)) and 'deprecated' in record.getMessage())
-    return not _author(record).startswith(str(FRAME))
+    if not _author(record).startswith(str(FRAME)):
+        return True
+    return record.levelno >= logging.WARNING and not any(part in record.getMessage() for part in NOISE)
 
 
 def _author(record: logging.LogRecord) -> str:

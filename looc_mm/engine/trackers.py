@@ -11,20 +11,28 @@ from mmengine.config import Config
 Tracker = Literal['tensorboard', 'wandb', 'mlflow']
 
 
-def _tensorboard(name: str) -> dict[str, Any]:
+def _tensorboard(folder: Path) -> dict[str, Any]:
     return dict(type='TensorboardVisBackend')
 
 
-def _wandb(name: str) -> dict[str, Any]:
-    return dict(type='WandbVisBackend', init_kwargs=dict(project='looc_mm', name=name))
+def _wandb(folder: Path) -> dict[str, Any]:
+    return dict(type='WandbVisBackend', init_kwargs=dict(project='looc_mm', name=folder.name))
 
 
-def _mlflow(name: str) -> dict[str, Any]:
-    uri = os.environ.get('MLFLOW_TRACKING_URI')
-    return dict(type='MLflowVisBackend', exp_name='looc_mm', run_name=name, tracking_uri=uri)
+def _mlflow(folder: Path) -> dict[str, Any]:
+    backend = dict(type='MLflowVisBackend', exp_name='looc_mm', run_name=folder.name)
+    if uri := os.environ.get('MLFLOW_TRACKING_URI'):
+        return dict(backend, tracking_uri=uri)
+    # MLflow 3.7 and later refuse the folder of files that MMEngine would choose
+    return dict(
+        backend,
+        tracking_uri=f'sqlite:///{folder}/mlflow.db',
+        artifact_location=f'file://{folder}/mlflow',
+        artifact_suffix=(),  # the files are in this folder already
+    )
 
 
-BACKENDS: Mapping[str, Callable[[str], dict[str, Any]]] = dict(
+BACKENDS: Mapping[str, Callable[[Path], dict[str, Any]]] = dict(
     zip(get_args(Tracker), (_tensorboard, _wandb, _mlflow), strict=True)
 )
 
@@ -46,4 +54,4 @@ def add_trackers(cfg: Config, names: Sequence[str]) -> None:
             raise ValueError(
                 f"--log {name} needs the package {name}, which is not installed: pip install 'looc_mm[{name}]'"
             )
-        cfg.visualizer.vis_backends.append(BACKENDS[name](Path(cfg.work_dir).name))
+        cfg.visualizer.vis_backends.append(BACKENDS[name](Path(cfg.work_dir).absolute()))
