@@ -86,6 +86,9 @@ setup(
         'parquet': ['pyarrow>=18'],
         'kornia': ['kornia>=0.9,<0.10; python_version >= "3.11"'],
         'timm': ['timm>=1.0.31,<1.1'],
+        'tensorboard': ['tensorboard>=2.18'],
+        'wandb': ['wandb>=0.19'],
+        'mlflow': ['mlflow>=2.19'],
         'dev': [
             'pytest>=8',
             'pytest-xdist>=3.6',

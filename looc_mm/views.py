@@ -207,6 +207,21 @@ class LeaveOneOutPipeline(BaseTransform):
         rows = [torch.zeros(len(keys), len(like), dtype=torch.bool, device=like.device)]
         return torch.stack(rows + [torch.stack(row) for row in same])
 
+    def words(self, table: ViewTable) -> dict[str, list[str]]:
+        """What was done to make each view, for a person.
+
+        Args:
+            table: What :meth:`sample` gave.
+
+        Returns:
+            For each view, B texts: what each augmentation says of its parameters, in order, without those that left
+            the image alone.
+        """
+        said = {view: [each.words(row[each.name]) for each in self.augmentations] for view, row in table.items()}
+        return {
+            view: [', '.join(filter(None, texts)) for texts in zip(*lists, strict=True)] for view, lists in said.items()
+        }
+
     def transform(self, results: dict) -> dict:
         """Turn ``results['img']``, one (H, W, 3) uint8 BGR image, into a list of such views.
 

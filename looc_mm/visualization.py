@@ -3,11 +3,14 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.colors import TABLEAU_COLORS
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from torch import Tensor
@@ -17,11 +20,18 @@ from looc_mm.views import LeaveOneOutPipeline
 
 COLORS = ('#8a8f98', '#d1495b', '#2e86ab', '#edae49', '#3c896d')  # bars by method, in order
 
+POINTS = 500  # of a curve: more than a picture can show
+
 
 def draw_views(
-    figure: Figure | SubFigure, pipeline: LeaveOneOutPipeline, samples: Sequence[Mapping[str, Tensor]], seed: int = 0
+    figure: Figure | SubFigure,
+    pipeline: LeaveOneOutPipeline,
+    samples: Sequence[Mapping[str, Tensor]],
+    seed: int = 0,
+    words: bool = True,
 ) -> None:
     """Draw a row for each sample: its canvas, q, k_0 and every k_i under the name of its space.
+
 
     Args:
         figure: Where to draw.
@@ -29,6 +39,7 @@ def draw_views(
         samples: What a dataset gives: ``inputs`` (3, H, W) uint8 RGB, ``image_size`` (2,) of the original,
             and maybe ``candidates`` (K, 3, H, W).
         seed: Of the view table.
+        words: Write below each view what was done to make it.
     """
     generator = torch.Generator().manual_seed(seed)
     axes = figure.subplots(len(samples), 1 + len(pipeline.views), squeeze=False)
@@ -37,13 +48,74 @@ def draw_views(
         table = pipeline.sample(1, generator, batch['image_size'])
         views = pipeline.apply(batch['inputs'], table, batch.get('candidates'))[:, 0]
         pictures = [sample['inputs'] / 255, *views]  # each 3 x H x W
-        for axis, picture in zip(row, [each.permute(1, 2, 0).numpy() for each in pictures], strict=True):
-            axis.imshow(picture, interpolation='nearest')
-            axis.set_axis_off()
+        said = pipeline.words(table) if words else {view: [''] for view in pipeline.views}
+        texts = ['', *(said[view][0] for view in pipeline.views)]
+        for axis, picture, text in zip(row, pictures, texts, strict=True):
+            axis.imshow(picture.permute(1, 2, 0).numpy(), interpolation='nearest')
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+            axis.set_xlabel(_lines(text), fontsize=6, labelpad=2)
     titles = ['canvas', '$q$\nthe query', '$k_0$\nspace: invariant']
     titles += [f'$k_{{{space}}}$\nspace: {space}' for space in pipeline.spaces[1:]]
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=9)
+
+
+def _lines(text: str, width: int = 30) -> str:
+    """A list with commas in lines of whole entries."""
+    lines = ['']
+    for entry in text.split(', '):
+        joined = f'{lines[-1]}, {entry}' if lines[-1] else entry
+        lines[-1:] = [joined] if len(joined) <= width or not lines[-1] else [f'{lines[-1]},', entry]
+    return '\n'.join(lines)
+
+
+def draw_curves(figure: Figure, rows: Sequence[Mapping[str, str]], spaces: Sequence[str]) -> None:
+    """Draw how a training goes: its loss, P of every space beside chance, and the similarities of every space.
+
+    Args:
+        figure: Where to draw.
+        rows: Of a table of :class:`looc_mm.engine.curves.Curves`, at least one.
+        spaces: Names of the spaces, each of which has one colour in all parts.
+    """
+    rows = [rows[index] for index in np.linspace(0, len(rows) - 1, min(len(rows), POINTS)).round().astype(int)]
+    unit = 'epoch' if rows[-1]['epoch'] else 'step'
+    colors = dict(zip(spaces, cycle(tab10_without_gray()), strict=False))
+
+    def draw(axis: Axes, column: str, **style: Any) -> None:
+        points = [(float(row[unit]), float(row[column])) for row in rows if row.get(column)]
+        if points:
+            axis.plot(*zip(*points, strict=True), marker='.' if len(points) < 40 else None, **style)
+
+    loss, *others = figure.subplots(1, 3 if spaces else 1, squeeze=False)[0]
+    draw(loss, 'loss', color='black')
+    loss.set(title='loss', ylabel='loss')
+    if others:
+        told_apart, similarity = others
+        for space in spaces:
+            state = rows[-1].get(f'state_{space}')
+            draw(told_apart, f'P_{space}', color=colors[space], label=f'{space}: {state}' if state else space)
+            draw(similarity, f'pos_{space}', color=colors[space], label=space)
+            draw(similarity, f'others_{space}', color=colors[space], linestyle='--')
+        told_apart.axhline(0.5, color='black', linestyle=':', label='chance')
+        told_apart.set(
+            title='P: the positive is nearer than the negative', ylabel='share of the pictures', ylim=(0, 1.02)
+        )
+        similarity.plot([], [], color='black', label='to the positive')
+        similarity.plot([], [], color='black', linestyle='--', label='to other images')
+        similarity.set(title='similarity', ylabel='mean cosine', ylim=(None, 1.02))
+        for axis in others:
+            axis.legend(fontsize=8, frameon=False, ncols=2, loc='upper center', bbox_to_anchor=(0.5, -0.14))
+    for axis in (loss, *others):
+        axis.set_xlabel(unit)
+        axis.grid(alpha=0.25)
+        axis.spines[['top', 'right']].set_visible(False)
+
+
+def tab10_without_gray() -> list[str]:
+    """Nine colours that are told apart beside a black line."""
+    colors = [*TABLEAU_COLORS.values()]
+    return [color for color in colors if color != TABLEAU_COLORS['tab:gray']]
 
 
 def draw_probes(axis: Axes, scores: Mapping[str, Mapping[str, float]], chance: Mapping[str, float]) -> None:

@@ -13,6 +13,7 @@ default_hooks = dict(
     plain_checkpoint=dict(type='PlainCheckpoint'),
     prefetch=dict(type='PrefetchBatches'),
     watch=dict(type='WatchSpaces'),
+    log=dict(type='TrainingLog'),
 )
 
 env_cfg = dict(

@@ -192,6 +192,32 @@ class AtomicAugmentation(ABC):
         """
         return self.vector(params) - self.vector(other)
 
+    def words(self, params: Params) -> list[str]:
+        """What was done to each image, in a few words for a person: '90°', 'hue +0.10'.
+
+        By default the name and the parameters of at most four numbers. Override it where that does not read well.
+
+        Args:
+            params: What :meth:`sample` gave.
+
+        Returns:
+            B texts, empty where the image was left alone.
+        """
+        count = len(next(iter(params.values())))
+        try:
+            neutral = self.identity(count)
+        except NotImplementedError:  # then nobody knows
+            neutral = {}
+        texts = []
+        for row in range(count):
+            if neutral and all(torch.equal(value[row], neutral[key][row]) for key, value in params.items()):
+                texts.append('')
+                continue
+            few = {key: value[row].flatten().tolist() for key, value in params.items() if value[row].numel() <= 4}
+            shown = [f'{key} {" ".join(f"{each:.3g}" for each in values)}' for key, values in few.items()]
+            texts.append(f'{self.name} {", ".join(shown)}'.strip())
+        return texts
+
     def output_size(self, image_size: ImageSize) -> ImageSize:
         """Size of the images that leave :meth:`apply`, given the size of those that enter."""
         return image_size

@@ -41,6 +41,10 @@ class GaussianBlur(AtomicAugmentation):
         sigma = uniform((batch_size,), self.sigma, generator)
         return {'sigma': sigma * coin(batch_size, self.prob, generator)}
 
+    def words(self, params: Params) -> list[str]:
+        """The standard deviation: 'blur 1.2 px'."""
+        return [f'blur {sigma:.2g} px' if sigma else '' for sigma in params['sigma'].tolist()]
+
     def apply(self, images: Tensor, params: Params) -> Tensor:
         """Convolve rows, then columns, with the edge pixel repeated; see :meth:`AtomicAugmentation.apply`."""
         sigma = params['sigma']

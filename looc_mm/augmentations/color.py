@@ -96,6 +96,15 @@ class ColorJitter(AtomicAugmentation):
         """(B, 4): of the factors and the hue; AugSelf does not predict whether the colour is dropped."""
         return super().relation(params, other)[:, :4]
 
+    def words(self, params: Params) -> list[str]:
+        """What is changed: 'brightness x1.2, hue +0.10, gray'; the hue in turns of the colour circle."""
+        texts = []
+        for factors, hue, gray in zip(*(params[key].tolist() for key in ('factors', 'hue', 'gray')), strict=True):
+            named = zip(('brightness', 'contrast', 'saturation'), factors, strict=True)
+            parts = [f'{name} x{factor:.2f}' for name, factor in named if factor != 1]
+            texts.append(', '.join([*parts, *([f'hue {hue:+.2f}'] if hue else []), *(['gray'] if gray else [])]))
+        return texts
+
     def apply(self, images: Tensor, params: Params) -> Tensor:
         """One matrix, the hue, one matrix; see :meth:`AtomicAugmentation.apply`.
 

@@ -61,6 +61,10 @@ class RandomResizedCrop(GeometricAugmentation):
         left, top, width, height = params['box'].float().unbind(1)
         return torch.stack([left + width / 2, top + height / 2, width, height], 1)
 
+    def words(self, params: Params) -> list[str]:
+        """The box's width and height in percent of the image's: 'crop 62 x 48 %'."""
+        return [f'crop {100 * width:.0f} x {100 * height:.0f} %' for _, _, width, height in params['box'].tolist()]
+
     def matrix(self, params: Params) -> Tensor:
         """Scale to the box's size, then shift to its centre; see :meth:`GeometricAugmentation.matrix`."""
         left, top, width, height = params['box'].unbind(1)

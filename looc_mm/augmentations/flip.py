@@ -34,6 +34,10 @@ class HorizontalFlip(GeometricAugmentation):
         """(B,) int64: 1 where both views are mirrored or none is."""
         return (params['flip'] == other['flip']).long()
 
+    def words(self, params: Params) -> list[str]:
+        """'flip' where flipped."""
+        return ['flip' if flip else '' for flip in params['flip'].tolist()]
+
     def matrix(self, params: Params) -> Tensor:
         """Negate x where flipped; see :meth:`GeometricAugmentation.matrix`."""
         flip = params['flip'].double()

@@ -20,7 +20,7 @@ from torch import Tensor
 from looc_mm.registry import snake_case
 
 from .base import AtomicAugmentation, ImageSize, Params, check_probability, coin, own_identity, size_per_image
-from .columns import Columns, Refusal
+from .columns import GIVEN, Columns, Refusal
 from .replay_check import SIZES, Subject, describe, find, global_states, same
 
 OURS = ('applied', 'image_size')
@@ -165,6 +165,12 @@ class ReplayedAugmentation(AtomicAugmentation):
             )
             raise NotImplementedError(f'{self.kind} {why}: none of them leave images of every size alone.')
         return {key: value.new_zeros(batch_size, *value.shape[1:]) for key, value in self.neutral.items()}
+
+    def words(self, params: Params) -> list[str]:
+        """The name and the library's parameters where the coin chose; see :meth:`AtomicAugmentation.words`."""
+        drawn = {key: value for key, value in params.items() if key not in (*OURS, GIVEN)}
+        texts = super().words(drawn) if drawn else [self.name] * len(params['applied'])
+        return [text or self.name if chosen else '' for text, chosen in zip(texts, params['applied'], strict=True)]
 
     def apply(self, images: Tensor, params: Params) -> Tensor:
         """Let the library transform the images that the coin chose; see :meth:`AtomicAugmentation.apply`.

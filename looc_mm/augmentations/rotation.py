@@ -49,6 +49,10 @@ class RandomRightAngleRotation(GeometricAugmentation):
         """(B,) int64: the quarter turns from the other view's angle to this one's, 0 to 3."""
         return (params['quarter_turns'] - other['quarter_turns']) % 4
 
+    def words(self, params: Params) -> list[str]:
+        """The angle, counter-clockwise: '90°'."""
+        return [f'{90 * turns}°' if turns else '' for turns in params['quarter_turns'].tolist()]
+
     def matrix(self, params: Params) -> Tensor:
         """Exact sines and cosines, 0 and +-1; see :meth:`GeometricAugmentation.matrix`."""
         turns = params['quarter_turns']

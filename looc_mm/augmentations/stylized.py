@@ -49,6 +49,10 @@ class StylizedTexture(AtomicAugmentation):
         """(B, K): which version it is, one-hot, for it is a category; zeros for the original."""
         return F.one_hot(params['choice'], 1 + self.styles)[:, 1:].float()
 
+    def words(self, params: Params) -> list[str]:
+        """The number of the stylised version: 'style 3'."""
+        return [f'style {choice}' if choice else '' for choice in params['choice'].tolist()]
+
     def apply(self, images: Tensor, params: Params, candidates: Tensor | None = None) -> Tensor:
         """Choose between the image and its candidates; see :meth:`AtomicAugmentation.apply`.
 

@@ -64,6 +64,15 @@ class RandomConvTexture(AtomicAugmentation):
         widest = max(self.kernel_sizes)
         return {'kernel': torch.zeros(batch_size, 3, 3, widest, widest), 'keep': torch.ones(batch_size)}
 
+    def words(self, params: Params) -> list[str]:
+        """The side of the kernel: 'texture 5 x 5', and the source's share of the result if there is one."""
+        sides = (2 * _radius(params['kernel']) + 1).tolist()
+        pairs = zip(sides, params['keep'].tolist(), strict=True)
+        return [
+            '' if keep == 1 else f'texture {side} x {side}' + (f', {100 * keep:.0f} % kept' if keep else '')
+            for side, keep in pairs
+        ]
+
     def apply(self, images: Tensor, params: Params) -> Tensor:
         """Convolve, match the channels' statistics, blend; see :meth:`AtomicAugmentation.apply`."""
         chosen = (params['keep'] < 1).nonzero()[:, 0]

@@ -93,6 +93,6 @@ def draw(path: Path, scores: dict[str, dict[str, float]], chance: dict[str, floa
     sample = Factors(length=1, pipeline=[dict(type='LoadCanvas', size=64), dict(type='PackCanvas')])[0]
     figure = Figure(figsize=(7.2, 5.4), layout='constrained')
     (top,), (bottom,) = figure.subfigures(2, 1, squeeze=False, height_ratios=[2, 3])
-    draw_views(top, pipeline, [sample], seed=VIEWS_SEED)
+    draw_views(top, pipeline, [sample], seed=VIEWS_SEED, words=False)
     draw_probes(bottom.subplots(), {METHODS[method][0]: values for method, values in scores.items()}, chance)
     figure.savefig(path, dpi=150)

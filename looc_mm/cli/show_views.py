@@ -1,5 +1,6 @@
 """Draw the views q, k_0 and k_i that a config makes of pictures."""
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,23 +25,26 @@ def show_views(
 ) -> None:
     """Draw the views that a config makes.
 
+    Below each view is what was done to make it: "crop 62 x 48 %, 90°, hue +0.10".
+
     For example::
 
         looc show-views looc_r50_in100 photo.jpg --out views.png
-        looc show-views looc_factors  # the config's own training data
+        looc show-views looc_r50_folder pictures/ --seed 3  # random ones of a folder
+        looc show-views looc_factors  # random ones of the config's own training data
 
     Args:
         config: path or name of a pretraining config
-        images: pictures; left out: the first of the config's training data
+        images: pictures, and folders of pictures; left out: the config's training data
         out: picture to write
-        rows: how many of the training data
-        seed: of the view table
+        rows: how many pictures of each folder or of the training data, chosen at random
+        seed: of this choice and of the view table
         plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
         cfg_options: override config entries
 
     Raises:
         ValueError: The config makes no views, or a picture cannot be decoded.
-        FileNotFoundError: A picture or a plug-in does not exist.
+        FileNotFoundError: A picture or a plug-in does not exist, or a folder has no pictures.
     """
     from matplotlib.figure import Figure
     from mmengine.config import Config
@@ -57,23 +61,32 @@ def show_views(
     if 'pipeline' not in (cfg.get('model') or {}).get('data_preprocessor', {}):
         raise ValueError(f'{config} has no model.data_preprocessor.pipeline, which makes the views.')
     pipeline = TRANSFORMS.build(cfg.model.data_preprocessor.pipeline)
-    samples = load(cfg, images, rows)
-    figure = Figure(figsize=(1.6 * (1 + len(pipeline.views)), 1.7 * len(samples) + 0.5), layout='constrained')
+    samples = load(cfg, images, rows, seed)
+    figure = Figure(figsize=(1.6 * (1 + len(pipeline.views)), 2.2 * len(samples) + 0.5), layout='constrained')
     draw_views(figure, pipeline, samples, seed)
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=150)
     print(f'{len(samples)} rows of {", ".join(pipeline.views)}: {out}')
 
 
-def load(cfg: 'Config', paths: Sequence[str], rows: int) -> list[dict[str, Any]]:
+def load(cfg: 'Config', paths: Sequence[str], rows: int, seed: int) -> list[dict[str, Any]]:
     """What the workers hand on: canvases with the originals' sizes."""
+    from looc_mm.datasets import ImageFolder
     from looc_mm.registry import DATASETS, TRANSFORMS
 
+    draw = random.Random(seed)
     if not paths:
         dataset = DATASETS.build(cfg.train_dataloader.dataset)
-        return [dataset[row] for row in range(min(rows, len(dataset)))]
+        return [dataset[row] for row in draw.sample(range(len(dataset)), min(rows, len(dataset)))]
+    found: list[str] = []
+    for path in paths:
+        if not Path(path).is_dir():
+            found.append(path)
+            continue
+        folder = ImageFolder(data_root=path)
+        found += [folder[row]['img_path'] for row in draw.sample(range(len(folder)), min(rows, len(folder)))]
     steps = [TRANSFORMS.build(step) for step in cfg.train_dataloader.dataset.pipeline]
-    samples: list[dict[str, Any]] = [{'img_path': str(path)} for path in paths]
+    samples: list[dict[str, Any]] = [{'img_path': str(path)} for path in found]
     for step in steps:
         samples = [step(sample) for sample in samples]
     return samples

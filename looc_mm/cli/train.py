@@ -1,8 +1,8 @@
 """Train a model: ``looc train CONFIG``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from looc_mm.configs import find_config
 
@@ -22,6 +22,7 @@ def train(
     auto_scale_lr: bool = False,
     seed: int | None = None,
     canvases: Annotated[str | None, {'metavar': 'DIR'}] = None,
+    log: Sequence[Literal['tensorboard', 'wandb', 'mlflow']] = (),
     plugin: Plugins = (),
     cfg_options: Options = None,
     launcher: Launcher = 'none',
@@ -41,6 +42,7 @@ def train(
         auto_scale_lr: scale the learning rate with the batch size over all processes
         seed: random seed; default: the config's
         canvases: read the images from here, where pack-canvases wrote them, and not from the config's dataset
+        log: send the logged values to these experiment trackers too
         plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
         cfg_options: override config entries, e.g. optim_wrapper.optimizer.lr=0.1 or a list: key="[a,b]"
         launcher: how the processes were started
@@ -49,12 +51,12 @@ def train(
         The trained model.
 
     Raises:
-        ValueError: The config or an option does not fit.
+        ValueError: The config or an option does not fit, or the package of a tracker is not installed.
         FileNotFoundError: The checkpoint or a plug-in does not exist.
     """
     import torch
-    from mmengine.runner import Runner
 
+    from looc_mm.engine.console import QuietRunner
     from looc_mm.engine.launch import (
         check_batches,
         drop_empty_parts,
@@ -64,15 +66,17 @@ def train(
         slow_without_gpu,
         spare_threads,
     )
+    from looc_mm.engine.trackers import add_trackers
     from looc_mm.plugins import load_files
 
     load_files(plugin)
     cfg = build_config(config, work_dir, resume, amp, auto_scale_lr, seed, canvases, cfg_options)
+    add_trackers(cfg, log)
     keep_config(cfg)
     warnings = [shorten_schedule(cfg), slow_without_gpu(cfg)]
     setup_launch(cfg, launcher)
     spare_threads()
-    runner = Runner.from_cfg(cfg)
+    runner = QuietRunner.from_cfg(cfg)
     for warning in filter(None, warnings):
         runner.logger.warning(warning)
     check_batches(runner)

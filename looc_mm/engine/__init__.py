@@ -1,8 +1,10 @@
 from .amp import AutocastOptimWrapper
 from .checkpoint import PlainCheckpoint, SafeCheckpointHook
+from .console import QuietRunner
 from .hooks import DeferredRuntimeInfo, ProgressBar, StopOnNonFiniteLoss
 from .launch import check_batches, setup_launch, shorten_schedule
 from .prefetch import PrefetchBatches, Prefetched
+from .training_log import TrainingLog
 from .watch_spaces import WatchSpaces
 
 __all__ = [
@@ -12,8 +14,10 @@ __all__ = [
     'PrefetchBatches',
     'Prefetched',
     'ProgressBar',
+    'QuietRunner',
     'SafeCheckpointHook',
     'StopOnNonFiniteLoss',
+    'TrainingLog',
     'WatchSpaces',
     'check_batches',
     'setup_launch',

@@ -1,7 +1,6 @@
 """What a training run shows while it goes well, and how it ends when it does not."""
 
 import math
-from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -11,9 +10,10 @@ from mmengine.hooks.hook import DATA_BATCH
 from mmengine.runner import Runner
 from torch import Tensor
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from looc_mm.registry import HOOKS
+
+from .console import make_readable
 
 # StopOnNonFiniteLoss and ProgressBar read losses from the message hub, where the runtime info hook has put them as
 # Python numbers: they cost no further wait for the device.
@@ -168,9 +168,7 @@ class ProgressBar(Hook):
             dynamic_ncols=True,
             disable=self.disable if is_main_process() else True,
         )
-        self.redirection = ExitStack()
-        if not self.bar.disable:
-            self.redirection.enter_context(logging_redirect_tqdm([runner.logger]))  # log lines go above the bar
+        make_readable(runner.logger)  # log lines go above the bar
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
@@ -195,4 +193,3 @@ class ProgressBar(Hook):
             runner: The runner of the training process.
         """
         self.bar.close()
-        self.redirection.close()

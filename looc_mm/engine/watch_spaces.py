@@ -1,7 +1,11 @@
 """Whether the spaces learn: their figures in the log, a word for each, and a warning before the run is over."""
 
+import time
+from collections.abc import Mapping
 from typing import Any
 
+import torch
+from mmengine.dist import broadcast
 from mmengine.hooks import Hook, LoggerHook
 from mmengine.hooks.hook import DATA_BATCH
 from mmengine.model import is_model_wrapper
@@ -9,6 +13,9 @@ from mmengine.runner import Runner
 
 from looc_mm.models.space_figures import COLLAPSED, LEARNING, NOT_YET, SpaceFigures, space_state
 from looc_mm.registry import HOOKS
+
+SECONDS = 15  # longest time between two readings, so that every line of TrainingLog has values
+FIRST = 10  # steps after which the time of a step is known
 
 REMEDIES = {
     COLLAPSED: 'Its embeddings are the same for all images. Lower the learning rate (optim_wrapper.optimizer.lr), or '
@@ -23,12 +30,13 @@ REMEDIES = {
 class WatchSpaces(Hook):
     """Logs the figures of every space as means over the interval, and says whether each space learns.
 
-    The log gets ``pos_<space>``, ``P_<space>`` and so on, see :class:`looc_mm.models.space_figures.SpaceFigures`. A
+    The logger gets ``pos_<space>``, ``P_<space>`` and so on, see :class:`looc_mm.models.space_figures.SpaceFigures`. A
     space that is not learning after a fifth of the run is named once in a warning, with a remedy, and again in the
     run's last line. Checkpoints hold the states as ``meta['spaces']``. Models without spaces are left alone.
 
     Args:
-        interval: Iterations between two readings; None for those between two lines of the logger.
+        interval: Iterations between two readings; None for those between two lines of the logger, and fewer where they
+            take more than 15 seconds.
 
     Raises:
         ValueError: If the interval is not positive.
@@ -42,7 +50,10 @@ class WatchSpaces(Hook):
         self.interval = interval or 50
         self.follows_logger = interval is None
         self.latest: dict[str, dict[str, tuple[float, int]]] = {}
-        self.steps = 0  # since the last reading
+        self.since_logged, self.since_judged, self.since_line = Means(), Means(), Means()
+        self.steps = self.judged = 0  # since the last reading, and since the last judgement
+        self.pace = self.interval  # steps that fit in SECONDS, at most the interval
+        self.clock: tuple[float, int] | None = None  # a time, and the steps that were done then
         self.warned: set[str] = set()
 
     @property
@@ -59,7 +70,7 @@ class WatchSpaces(Hook):
         """
         for hook in runner.hooks if self.follows_logger else ():
             if isinstance(hook, LoggerHook):
-                self.interval = hook.interval
+                self.interval = self.pace = hook.interval
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
@@ -72,22 +83,38 @@ class WatchSpaces(Hook):
             data_batch: The batch.
             outputs: What the model logs.
         """
-        figures = _figures_of(runner)
+        figures = figures_of(runner)
         if figures is None:
             return
         self.steps += 1
+        self._measure_pace(runner)
         last = self.end_of_epoch(runner.train_dataloader, batch_idx) or runner.iter + 1 == runner.max_iters
-        if not (self.every_n_inner_iters(batch_idx, self.interval) or last):
+        to_log = self.every_n_inner_iters(batch_idx, self.interval) or last
+        if not (to_log or self.steps >= self.pace):
             return
         found = figures.read()
-        for space, values in found.items():
+        for means in (self.since_logged, self.since_judged, self.since_line):
+            means.add(found)
+        for space, values in self.since_logged.take().items() if to_log else ():
             for figure, (mean, _) in values.items():
                 runner.message_hub.update_scalar(f'train/{figure}_{space}', mean)
-        if 2 * self.steps >= self.interval or not self.latest:  # the end of an epoch can hold few steps
-            self.latest = found
+        self.judged += self.steps
+        if 2 * self.judged >= self.pace or not self.latest:  # the end of an epoch can hold few steps
+            self.latest, self.judged = self.since_judged.take(), 0
         self.steps = 0
         if runner.iter + 1 >= runner.max_iters / 5:
             self._warn(runner)
+
+    def _measure_pace(self, runner: Runner) -> None:
+        """Read more often where steps are slow; every process reads at the same step, for it adds up over them all."""
+        done = runner.iter + 1
+        if self.clock is None:
+            self.clock = (time.monotonic(), done)
+        elif self.follows_logger and done - self.clock[1] >= (FIRST if self.pace == self.interval else self.pace):
+            step = (time.monotonic() - self.clock[0]) / (done - self.clock[1])
+            pace = torch.tensor(min(self.interval, max(1, int(SECONDS / max(step, 1e-6)))))
+            broadcast(pace)
+            self.pace, self.clock = int(pace), (time.monotonic(), done)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Note the states.
@@ -126,6 +153,30 @@ class WatchSpaces(Hook):
             )
 
 
-def _figures_of(runner: Runner) -> SpaceFigures | None:
+class Means:
+    """Means over several readings of :class:`SpaceFigures`, until somebody takes them."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, dict[str, tuple[float, int]]] = {}  # by space and figure: the sum, the number of values
+
+    def add(self, found: Mapping[str, Mapping[str, tuple[float, int]]]) -> None:
+        """Take in {space: {figure: (mean, number of values)}}."""
+        for space, figures in found.items():
+            sums = self.sums.setdefault(space, {})
+            for figure, (mean, number) in figures.items():
+                total, earlier = sums.get(figure, (0.0, 0))
+                sums[figure] = (total + mean * number, earlier + number)
+
+    def take(self) -> dict[str, dict[str, tuple[float, int]]]:
+        """Give {space: {figure: (mean, number of values)}} since the last time, and begin again."""
+        sums, self.sums = self.sums, {}
+        return {
+            space: {figure: (total / number, number) for figure, (total, number) in figures.items()}
+            for space, figures in sums.items()
+        }
+
+
+def figures_of(runner: Runner) -> SpaceFigures | None:
+    """The figures that the runner's model collects; None if it has no spaces."""
     model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
     return getattr(model, 'figures', None)

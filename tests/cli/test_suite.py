@@ -78,8 +78,8 @@ def test_killed_in_mid_training_and_started_again(tmp_path, monkeypatch, capfd):
     printed = capfd.readouterr().out
     assert ended.value.code == 0, printed
     log = (folder / 'suite/train.log').read_text()
-    assert 'resumed epoch: 1, iter: 8' in log
-    assert re.findall(r'Epoch\(train\) \[(\d)\]\[8/8\]', log) == ['1', '2']
+    assert 'starts from    step 8, resumed' in log
+    assert re.findall(r'epoch (\d)/2  step', log) == ['1', '2']
 
     files = sorted((tmp_path / 'records').iterdir())
     looc, moco = [json.loads(path.read_text()) for path in files]
