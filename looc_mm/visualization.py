@@ -113,9 +113,8 @@ def draw_curves(figure: Figure, rows: Sequence[Mapping[str, str]], spaces: Seque
 
 
 def tab10_without_gray() -> list[str]:
-    """Nine colours that are told apart beside a black line."""
-    colors = [*TABLEAU_COLORS.values()]
-    return [color for color in colors if color != TABLEAU_COLORS['tab:gray']]
+    """Nine colours that can be distinguished beside a black line."""
+    return [str(color) for name, color in TABLEAU_COLORS.items() if name != 'tab:gray']
 
 
 def draw_probes(axis: Axes, scores: Mapping[str, Mapping[str, float]], chance: Mapping[str, float]) -> None:
