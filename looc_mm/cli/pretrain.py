@@ -214,7 +214,7 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
     show(found.lines())
     gpu, minutes = not machine.on_cpu(), request.minutes
     facts = Facts(
-        pictures=found.count,
+        pictures=found.count - len(found.unreadable),
         short_side=found.short_side,
         gpu=gpu,
         bfloat16=gpu and torch.cuda.is_bf16_supported(),
