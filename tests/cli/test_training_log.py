@@ -30,7 +30,10 @@ def test_few_lines_at_the_start_and_one_for_each_epoch(tmp_path):
         assert setting in start
     for noise in ('Exp name', 'DeprecationWarning', 'FutureWarning', 'deprecated', 'mmengine', 'after_train_iter'):
         assert noise not in run.stdout
-    line = r'step 6/6  0 s left  [\d.]+ images/s  loss \d.*chance 0.5.*rotation \d\.\d\d \d\.\d\d -?\d\.\d\d (learning|not yet)'
+    line = (
+        r'step 6/6  0 s left  [\d.]+ images/s  loss \d.*chance 0.5.*'
+        + r'rotation \d\.\d\d \d\.\d\d -?\d\.\d\d (learning|not yet)'
+    )
     assert re.search(line, lines[epochs[1]])
     assert (tmp_path / 'curves.png').exists() and len((tmp_path / 'curves.csv').read_text().splitlines()) == 3
     (whole,) = tmp_path.glob('*/*.log')
