@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from looc_mm.augmentations import GeometricAugmentation, RandomResizedCrop
+from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, RandomResizedCrop
 from looc_mm.registry import AUGMENTATIONS
 from looc_mm.testing import check_augmentation
 from looc_mm.views import LeaveOneOutPipeline
@@ -121,3 +121,55 @@ def test_a_perspective_is_fused_with_its_neighbours(images, generator):
 
 def test_the_contract_holds_for_a_perspective(images):
     check_augmentation(Tilt(), images)
+
+
+@pytest.mark.parametrize('name', TYPES)
+def test_words_are_one_text_per_image_and_empty_where_it_is_left_alone(name, generator):
+    augmentation = AUGMENTATIONS.build(dict(type=name))
+    params = augmentation.sample(64, generator, (64, 64))
+    texts = augmentation.words(params)
+    assert len(texts) == 64 and any(texts)
+    try:
+        assert augmentation.words(augmentation.identity(3)) == ['', '', '']
+    except NotImplementedError:
+        assert name in {'GaussianBlur', 'HorizontalFlip', 'RandomResizedCrop'}
+
+
+@pytest.mark.parametrize(
+    'name, params, expected',
+    [
+        ('RandomRightAngleRotation', {'quarter_turns': torch.tensor([0, 1, 3])}, ['', '90°', '270°']),
+        ('HorizontalFlip', {'flip': torch.tensor([True, False])}, ['flip', '']),
+        ('GaussianBlur', {'sigma': torch.tensor([0.0, 1.25])}, ['', 'blur 1.2 px']),
+        ('RandomResizedCrop', {'box': torch.tensor([[0.1, 0.2, 0.62, 0.48]])}, ['crop 62 x 48 %']),
+        (
+            'ColorJitter',
+            {
+                'factors': torch.tensor([[1.2, 1.0, 0.6], [1.0, 1.0, 1.0]]),
+                'hue': torch.tensor([0.1, -0.25]),
+                'order': torch.arange(4).repeat(2, 1),
+                'gray': torch.tensor([False, True]),
+            },
+            ['brightness x1.20, saturation x0.60, hue +0.10', 'hue -0.25, gray'],
+        ),
+    ],
+)
+def test_words_name_the_parameters(name, params, expected):
+    assert AUGMENTATIONS.build(dict(type=name)).words(params) == expected
+
+
+def test_a_plug_in_without_words_shows_its_parameters():
+    class Shade(AtomicAugmentation):
+        name = 'shade'
+
+        def sample(self, batch_size, generator, image_size):
+            return {'depth': torch.tensor([0.25, 0.0]), 'mask': torch.ones(2, 3, 3)}
+
+        def identity(self, batch_size):
+            return {'depth': torch.zeros(batch_size), 'mask': torch.ones(batch_size, 3, 3)}
+
+        def apply(self, images, params):
+            return images
+
+    shade = Shade()
+    assert shade.words(shade.sample(2, None, (8, 8))) == ['shade depth 0.25', '']

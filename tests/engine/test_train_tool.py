@@ -30,7 +30,7 @@ def parsed(toy_config):
         parser = argparse.ArgumentParser()
         add_arguments(parser, cli.train)
         arguments = vars(parser.parse_args([str(toy_config), *map(str, options)]))
-        del arguments['plugin'], arguments['launcher']
+        del arguments['log'], arguments['plugin'], arguments['launcher']
         return build_config(**arguments)
 
     return parse
