@@ -131,6 +131,5 @@ def test_from_ten_pictures_to_a_network(looc, tmp_path, photographs):
     assert {len(features[name]) for name in features.files} == {10}
 
     pytest.importorskip('safetensors')
-    looc('export', 'run', 'network.safetensors')
-    about = json.loads((tmp_path / 'network.safetensors.json').read_text())
-    assert about['view_size'] == 32
+    assert 'Loads as ResNet' in looc('export', 'run', 'network.safetensors')
+    assert (tmp_path / 'network.safetensors').stat().st_size > 0
