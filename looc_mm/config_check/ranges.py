@@ -1,0 +1,166 @@
+"""Numbers that are out of range, and parts of a config that do not fit each other.
+
+Our own classes check the ranges of their own arguments; :mod:`looc_mm.config_check.trial` builds them. Here are the
+arguments of other libraries, which take such numbers without a word, and what concerns more than one component.
+"""
+
+import logging
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .components import Component, find
+from .problem import Problem
+
+SMALLEST_VIEW = 8  # pixels
+
+
+class Range(NamedTuple):
+    """Numbers that an argument may have."""
+
+    keys: str
+    allowed: Callable[[float], bool]
+    text: str
+
+
+#: The first line whose pattern is the whole path of a number counts.
+RANGES = [
+    Range(r'.*\.(num_workers|weight_decay|seed|padding|opencv_num_threads)|randomness\.seed', lambda x: x >= 0, '0 or more'),
+    Range(r'.*\.interval', lambda x: x >= 1 or x == -1, '1 or more, or -1 for never'),
+    Range(r'.*\.max_keep_ckpts', lambda x: x >= 1 or x == -1, '1 or more, or -1 for all'),
+    Range(r'optim_wrapper\..*\.lr|optim_wrapper\.clip_grad\.(max_norm|clip_value|norm_type)', lambda x: x > 0, 'more than 0'),
+    Range(r'optim_wrapper\..*\.(momentum|dampening)', lambda x: 0 <= x < 1, 'from 0 up to, but not, 1'),
+    Range(r'optim_wrapper\..*\.eps', lambda x: x > 0, 'more than 0'),
+    Range(r'param_scheduler\.(.*\.)?gamma', lambda x: 0 < x <= 1, 'more than 0 and at most 1'),
+    Range(r'param_scheduler\.(.*\.)?(begin|eta_min|last_step)', lambda x: x >= 0, '0 or more'),
+    Range(r'param_scheduler\.(.*\.)?(end|T_max|step_size)', lambda x: x > 0, 'more than 0'),
+    Range(r'param_scheduler\.(.*\.)?milestones\..*', lambda x: x >= 1, '1 or more'),
+    Range(r'.*\.drop_(path_)?rate', lambda x: 0 <= x < 1, 'from 0 up to, but not, 1'),
+    Range(r'.*\.(prob|.*_prob)', lambda x: 0 <= x <= 1, 'from 0 to 1'),
+    Range(r'model\.backbone\.frozen_stages', lambda x: x >= -1, '-1 for none, or the number of the last frozen stage'),
+    Range(
+        r'.*\.(batch_size|prefetch_factor|accumulative_counts|base_batch_size|max_epochs|max_iters|val_interval|val_begin'
+        r'|window_size|depth|num_stages|num_classes|queue_len|length|.*_channels|crop_size|scale|topk\..*)',
+        lambda x: x > 0,
+        '1 or more',
+    ),
+    Range(r'.*\.(strides|dilations|shots)\.\d+', lambda x: x >= 1, '1 or more'),
+]
+
+
+def problems(config: Mapping[str, Any], parts: Sequence[Component]) -> Iterator[Problem]:
+    """Numbers that are out of range, and parts that do not fit each other."""
+    for part in parts:
+        for key, value in part.config.items():
+            yield from _of_number(f'{part.path}.{key}', value)
+    yield from _clip_grad(config)
+    yield from _channels(config)
+    yield from _views(config, parts)
+    yield from _normalisation(parts)
+    yield from _labels(parts)
+    level = config.get('log_level', 'INFO')
+    if isinstance(level, str) and level not in logging.getLevelNamesMapping():
+        yield Problem('log_level', f'got {level!r}; allowed: DEBUG, INFO, WARNING, ERROR, CRITICAL')
+
+
+def _of_number(path: str, value: Any) -> Iterator[Problem]:
+    if isinstance(value, list | tuple):
+        for index, each in enumerate(value):
+            yield from _of_number(f'{path}.{index}', each)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    if not math.isfinite(value):
+        yield Problem(path, f'got {value}; allowed: a finite number')
+        return
+    for keys, allowed, text in RANGES:
+        if re.fullmatch(keys, path):
+            if not allowed(value):
+                yield Problem(path, f'got {value}; allowed: {text}')
+            return
+
+
+def _clip_grad(config: Mapping[str, Any]) -> Iterator[Problem]:
+    clip = (config.get('optim_wrapper') or {}).get('clip_grad') if isinstance(config.get('optim_wrapper'), Mapping) else None
+    if not isinstance(clip, Mapping):
+        return
+    kind = clip.get('type', 'norm')
+    needed = {'norm': 'max_norm', 'value': 'clip_value'}.get(kind)
+    if needed is None:
+        yield Problem('optim_wrapper.clip_grad.type', f"got {kind!r}; allowed: 'norm' or 'value'")
+    elif needed not in clip:
+        yield Problem(f'optim_wrapper.clip_grad.{needed}', f'is missing: clip_grad of type {kind!r} needs it, a number')
+
+
+def _channels(config: Mapping[str, Any]) -> Iterator[Problem]:
+    model = config.get('model')
+    backbone = model.get('backbone') if isinstance(model, Mapping) else None
+    if isinstance(backbone, Mapping) and backbone.get('in_channels', 3) != 3:
+        yield Problem(
+            'model.backbone.in_channels',
+            f'got {backbone["in_channels"]!r}; allowed: 3, for pictures are read as red, green and blue',
+        )
+
+
+def _views(config: Mapping[str, Any], parts: Sequence[Component]) -> Iterator[Problem]:
+    """Crops that are too small for a network, and canvases that are smaller than the views cut from them."""
+    crops = {
+        part.path: part.config['size']
+        for part in parts
+        if part.path.startswith('model.') and part.key == 'augmentations' and _is_int(part.config.get('size'))
+    }
+    for path, size in crops.items():
+        if size < SMALLEST_VIEW:
+            yield Problem(f'{path}.size', f'got {size}; allowed: {SMALLEST_VIEW} pixels or more, for a network to see')
+    for part in parts:
+        if not part.path.startswith('train_dataloader.') or getattr(part.kind, '__name__', '') != 'LoadCanvas':
+            continue
+        canvas = part.config.get('size', part.kind().size)
+        if crops and _is_int(canvas) and canvas < max(crops.values()):
+            path, view = max(crops.items(), key=lambda item: item[1])
+            yield Problem(
+                f'{part.path}.size',
+                f'got {canvas}, a canvas smaller than the views that are cut from it ({path}.size={view}); allowed: '
+                f'{view} or more',
+            )
+
+
+def _normalisation(parts: Sequence[Component]) -> Iterator[Problem]:
+    """Mean and deviation of a preprocessor that takes pixels from 0 to 255; ours checks its own."""
+    for part in parts:
+        if part.key != 'data_preprocessor' or getattr(part.kind, '__module__', '').startswith('looc_mm.'):
+            continue
+        for key, least in (('mean', 0), ('std', 0)):
+            values = part.config.get(key)
+            if not isinstance(values, list | tuple) or not all(isinstance(each, int | float) for each in values):
+                continue
+            if len(values) not in (1, 3) or not all(least <= each <= 255 for each in values) or max(values) <= 1:
+                yield Problem(
+                    f'{part.path}.{key}',
+                    f'got {list(values)}; allowed: three numbers up to 255, for pixels from 0 to 255'
+                    + (' (these are for pixels from 0 to 1: multiply by 255)' if max(values) <= 1 else ''),
+                )
+            elif key == 'std' and min(values) <= 0:
+                yield Problem(f'{part.path}.std', f'got {list(values)}; allowed: three numbers above 0')
+
+
+def _labels(parts: Sequence[Component]) -> Iterator[Problem]:
+    """Labels that ``PackCanvas`` is to pass on, and no sample of our datasets has."""
+    datasets = [part for part in parts if part.key == 'dataset' and hasattr(part.kind, 'METAINFO')]
+    for dataset in datasets:
+        if not dataset.kind.__module__.startswith('looc_mm.') or dataset.kind.__name__ == 'CanvasShards':
+            continue
+        factors = dict(dataset.kind.METAINFO).keys() - {'classes'}
+        allowed = sorted({'gt_label', 'class', *factors} - {'class'})
+        for index, step in enumerate(dataset.config.get('pipeline') or ()):
+            keys = step.get('label_keys', ()) if isinstance(step, Mapping) and step.get('type') == 'PackCanvas' else ()
+            for key in keys if isinstance(keys, list | tuple) else ():
+                if key not in allowed:
+                    yield Problem(
+                        f'{dataset.path}.pipeline.{index}.label_keys',
+                        f'got {key!r}, a label that {dataset.kind.__name__} does not have; allowed: {", ".join(allowed)}',
+                    )
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
