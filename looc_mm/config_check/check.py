@@ -16,6 +16,7 @@ from .problem import ConfigError, Problem
 
 #: Keys that MMEngine reads from any entry.
 ANYWHERE = {'type', '_scope_', '_delete_'}
+MANY = 40  # names are not listed, but our own
 
 
 def check_config(config: Config, options: Mapping[str, Any] | None = None) -> None:
@@ -129,30 +130,36 @@ def _of_component(part: Component) -> Iterator[Problem]:
             known = sorted(part.takes.hints.keys() - added)
             yield Problem(path, f'is unknown: {name} has no argument {key!r}. {_nearest(key, known)}')
         elif key in part.takes.hints and not fits(value, part.takes.hints[key]):
-            yield Problem(path, _wrong_type(value, part.takes.hints[key], part.config))
+            yield Problem(path, _wrong_type(value, part.takes.hints[key]))
     for key in sorted(part.takes.required - part.config.keys() - added):
         yield Problem(f'{part.path}.{key}', f'is missing: {name} needs it, {shown(part.takes.hints[key])}')
 
 
-def _wrong_type(value: Any, hint: Any, config: Mapping[str, Any]) -> str:
+def _wrong_type(value: Any, hint: Any) -> str:
     text = f'got {value!r}; allowed: {shown(hint)}'
-    if isinstance(value, str) and value.lower() in ('yes', 'no', 'on', 'off') and hint is bool:
-        text += ', written True or False'
+    if isinstance(value, list) and any(isinstance(each, str) and '=' in each for each in value):
+        text += (
+            '. The command line cannot write a dict: set keys of the dicts that the config has, such as KEY.0.k=5, choose '
+            'protocols by --protocols, or write it in a config file'
+        )
     return text
 
 
 def _unknown_type(part: Component, kind: Any) -> Problem:
     assert part.registry is not None
     names = names_in(part.registry)
+    allowed = names
+    if len(names) > MANY:
+        own = sorted(part.registry.module_dict)
+        allowed = [*own, f'or one of the {len(names) - len(own)} of MMPreTrain and MMEngine']
     plugin = 'A class of your own needs custom_imports in the config or --plugin FILE.py'
     what = f'is no {part.registry.name} that is registered' if kind else 'is empty'
-    return Problem(f'{part.path}.type', f'got {kind!r}, which {what}. {_nearest(str(kind), names)}. {plugin}')
+    return Problem(f'{part.path}.type', f'got {kind!r}, which {what}. {_nearest(str(kind), names, allowed)}. {plugin}')
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
+def _nearest(name: str, known: Sequence[str], allowed: Sequence[str] | None = None) -> str:
     near = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(
         re.sub(r'\W', '', name).lower(), [each.lower() for each in known], 1
     )
     meant = [each for each in known if near and each.lower() == near[0].lower()]
-    shorter = known if len(known) <= 30 else [*known[:30], '...']
-    return (f'Did you mean {meant[0]}? ' if meant else '') + f'Allowed: {", ".join(shorter) or "nothing"}'
+    return (f'Did you mean {meant[0]}? ' if meant else '') + f'Allowed: {", ".join(allowed or known) or "nothing"}'

@@ -10,6 +10,8 @@ from pathlib import PurePath
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 SEQUENCES = (list, tuple)
+#: For arguments without a hint whose default is a number: libraries often take one number or several.
+NUMBERS = float | Sequence | Mapping
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -50,7 +52,7 @@ def _is_number(value: Any, kind: type) -> bool:
 
 
 def _items_fit(value: Any, kind: type, parts: tuple[Any, ...]) -> bool:
-    if kind is tuple and parts and parts[-1] is not ...:
+    if kind is tuple and len(parts) > 1 and parts[-1] is not ...:  # libraries write Tuple[int] for several, too
         return len(value) == len(parts) and all(map(fits, value, parts))
     return not parts or all(fits(each, parts[0]) for each in value)
 
@@ -74,6 +76,10 @@ def shown(hint: Any) -> str:
     """A hint for a message: the types without their modules."""
     if hint is bool:
         return 'True or False'
+    if hint == NUMBERS:
+        return 'a number'
+    if hint is Any:
+        return 'a value'
     text = inspect.formatannotation(hint).replace('typing.', '').replace('collections.abc.', '')
     return 'None' if text == 'NoneType' else text
 
@@ -94,7 +100,7 @@ def hint_of(function: Any, parameter: inspect.Parameter) -> Any:
     if hint is Any and isinstance(default, bool | str):
         return type(default)
     if hint is Any and isinstance(default, int | float):
-        return float | Sequence | dict  # libraries often take one number or several
+        return NUMBERS
     if default is None and hint is not Any:
         return hint | None if isinstance(hint, type) else Union[hint, None]  # noqa: UP007, the hint may be no type
     return hint

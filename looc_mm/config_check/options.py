@@ -123,9 +123,9 @@ def data_root_options(config: Config, data_root: str | None, *loaders: str) -> d
     return {f'{loader}.dataset.data_root': path for loader, path in zip(loaders, paths, strict=True)}
 
 
-def _place(config: Mapping[str, Any], key: str) -> tuple[Any, str | None]:
+def _place(config: Config, key: str) -> tuple[Any, str | None]:
     """What is at a key, and why there cannot be anything."""
-    place: Any = config
+    place: Any = config._cfg_dict
     for path, name in _steps(key):
         if place is _MISSING or place is None or isinstance(place, Mapping):
             place = place.get(name, _MISSING) if isinstance(place, Mapping) else _MISSING

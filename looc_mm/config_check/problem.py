@@ -25,6 +25,6 @@ class ConfigError(ValueError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        lines = [f'  {path}: {text.rstrip(".")}.' for path, text in self.problems]
+        lines = [f'  {path}: {text}{"" if text[-1:] in ".?" else "."}' for path, text in self.problems]
         number = f'{len(lines)} mistakes' if len(lines) > 1 else 'a mistake'
         super().__init__('\n'.join([f'The config has {number}:', *lines]))

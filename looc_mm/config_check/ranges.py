@@ -8,9 +8,10 @@ import logging
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing import get_all_start_methods
 from typing import Any, NamedTuple
 
-from .components import Component, find
+from .components import Component
 from .problem import Problem
 
 SMALLEST_VIEW = 8  # pixels
@@ -26,26 +27,26 @@ class Range(NamedTuple):
 
 #: The first line whose pattern is the whole path of a number counts.
 RANGES = [
-    Range(r'.*\.(num_workers|weight_decay|seed|padding|opencv_num_threads)|randomness\.seed', lambda x: x >= 0, '0 or more'),
+    Range(r'.*\.(num_workers|weight_decay|seed|opencv_num_threads|weight)', lambda x: x >= 0, '0 or more'),
     Range(r'.*\.interval', lambda x: x >= 1 or x == -1, '1 or more, or -1 for never'),
     Range(r'.*\.max_keep_ckpts', lambda x: x >= 1 or x == -1, '1 or more, or -1 for all'),
-    Range(r'optim_wrapper\..*\.lr|optim_wrapper\.clip_grad\.(max_norm|clip_value|norm_type)', lambda x: x > 0, 'more than 0'),
-    Range(r'optim_wrapper\..*\.(momentum|dampening)', lambda x: 0 <= x < 1, 'from 0 up to, but not, 1'),
-    Range(r'optim_wrapper\..*\.eps', lambda x: x > 0, 'more than 0'),
-    Range(r'param_scheduler\.(.*\.)?gamma', lambda x: 0 < x <= 1, 'more than 0 and at most 1'),
-    Range(r'param_scheduler\.(.*\.)?(begin|eta_min|last_step)', lambda x: x >= 0, '0 or more'),
-    Range(r'param_scheduler\.(.*\.)?(end|T_max|step_size)', lambda x: x > 0, 'more than 0'),
-    Range(r'param_scheduler\.(.*\.)?milestones\..*', lambda x: x >= 1, '1 or more'),
-    Range(r'.*\.drop_(path_)?rate', lambda x: 0 <= x < 1, 'from 0 up to, but not, 1'),
-    Range(r'.*\.(prob|.*_prob)', lambda x: 0 <= x <= 1, 'from 0 to 1'),
-    Range(r'model\.backbone\.frozen_stages', lambda x: x >= -1, '-1 for none, or the number of the last frozen stage'),
+    Range(r'.*\.(lr|l2|temperature|eps|max_norm|clip_value|norm_type)', lambda x: x > 0, 'more than 0'),
+    Range(r'optim_wrapper\..*\.(momentum|dampening|betas\.\d+)', lambda x: 0 <= x < 1, '0 or more and below 1'),
+    Range(r'param_scheduler\..*gamma', lambda x: 0 < x <= 1, 'more than 0 and at most 1'),
+    Range(r'param_scheduler\..*(start|end)_factor', lambda x: 0 < x <= 1, 'more than 0 and at most 1'),
+    Range(r'param_scheduler\..*(begin|eta_min)', lambda x: x >= 0, '0 or more'),
+    Range(r'param_scheduler\..*(end|T_max|step_size)', lambda x: x > 0, 'more than 0'),
+    Range(r'param_scheduler\..*milestones\.\d+', lambda x: x >= 1, '1 or more'),
+    Range(r'.*\.drop_(path_)?rate', lambda x: 0 <= x < 1, '0 or more and below 1'),
+    Range(r'.*\.(.*_)?prob', lambda x: 0 <= x <= 1, 'from 0 to 1'),
+    Range(r'.*\.frozen_stages', lambda x: x >= -1, '-1 for none, or the number of the last frozen stage'),
     Range(
-        r'.*\.(batch_size|prefetch_factor|accumulative_counts|base_batch_size|max_epochs|max_iters|val_interval|val_begin'
-        r'|window_size|depth|num_stages|num_classes|queue_len|length|.*_channels|crop_size|scale|topk\..*)',
+        r'.*\.(batch_size|prefetch_factor|accumulative_counts|base_batch_size|max_epochs|max_iters|val_interval|epochs'
+        r'|window_size|depth|num_stages|num_classes|queue_len|length|.*_channels|size|crop_size|scale|topk|iterations'
+        r'|trials|shots|images|pictures|shown|k|max_iter|canvas|styles|indices|strides|dilations)(\.\d+)?',
         lambda x: x > 0,
-        '1 or more',
+        'more than 0',
     ),
-    Range(r'.*\.(strides|dilations|shots)\.\d+', lambda x: x >= 1, '1 or more'),
 ]
 
 
@@ -59,6 +60,9 @@ def problems(config: Mapping[str, Any], parts: Sequence[Component]) -> Iterator[
     yield from _views(config, parts)
     yield from _normalisation(parts)
     yield from _labels(parts)
+    method = ((config.get('env_cfg') or {}).get('mp_cfg') or {}).get('mp_start_method', 'fork')
+    if method not in (allowed := get_all_start_methods()):
+        yield Problem('env_cfg.mp_cfg.mp_start_method', f'got {method!r}; allowed here: {", ".join(allowed)}')
     level = config.get('log_level', 'INFO')
     if isinstance(level, str) and level not in logging.getLevelNamesMapping():
         yield Problem('log_level', f'got {level!r}; allowed: DEBUG, INFO, WARNING, ERROR, CRITICAL')
@@ -81,7 +85,8 @@ def _of_number(path: str, value: Any) -> Iterator[Problem]:
 
 
 def _clip_grad(config: Mapping[str, Any]) -> Iterator[Problem]:
-    clip = (config.get('optim_wrapper') or {}).get('clip_grad') if isinstance(config.get('optim_wrapper'), Mapping) else None
+    wrapper = config.get('optim_wrapper')
+    clip = wrapper.get('clip_grad') if isinstance(wrapper, Mapping) else None
     if not isinstance(clip, Mapping):
         return
     kind = clip.get('type', 'norm')
@@ -130,18 +135,21 @@ def _normalisation(parts: Sequence[Component]) -> Iterator[Problem]:
     for part in parts:
         if part.key != 'data_preprocessor' or getattr(part.kind, '__module__', '').startswith('looc_mm.'):
             continue
-        for key, least in (('mean', 0), ('std', 0)):
+        for key in ('mean', 'std'):
             values = part.config.get(key)
-            if not isinstance(values, list | tuple) or not all(isinstance(each, int | float) for each in values):
+            if values is None:
                 continue
-            if len(values) not in (1, 3) or not all(least <= each <= 255 for each in values) or max(values) <= 1:
+            if not isinstance(values, list | tuple) or not all(isinstance(each, int | float) for each in values):
+                yield Problem(f'{part.path}.{key}', f'got {values!r}; allowed: a list of three numbers')
+            elif len(values) != 3 or not all(0 <= each <= 255 for each in values) or (key == 'std' and min(values) <= 0):
+                text = 'above 0 and up to 255' if key == 'std' else 'from 0 to 255'
+                yield Problem(f'{part.path}.{key}', f'got {list(values)}; allowed: three numbers {text}')
+            elif 0 < max(values) <= 1:
                 yield Problem(
                     f'{part.path}.{key}',
-                    f'got {list(values)}; allowed: three numbers up to 255, for pixels from 0 to 255'
-                    + (' (these are for pixels from 0 to 1: multiply by 255)' if max(values) <= 1 else ''),
+                    f'got {list(values)}, for pixels from 0 to 1; allowed: three numbers for pixels from 0 to 255, '
+                    f'{[round(255 * each, 3) for each in values]}',
                 )
-            elif key == 'std' and min(values) <= 0:
-                yield Problem(f'{part.path}.std', f'got {list(values)}; allowed: three numbers above 0')
 
 
 def _labels(parts: Sequence[Component]) -> Iterator[Problem]:
@@ -150,8 +158,7 @@ def _labels(parts: Sequence[Component]) -> Iterator[Problem]:
     for dataset in datasets:
         if not dataset.kind.__module__.startswith('looc_mm.') or dataset.kind.__name__ == 'CanvasShards':
             continue
-        factors = dict(dataset.kind.METAINFO).keys() - {'classes'}
-        allowed = sorted({'gt_label', 'class', *factors} - {'class'})
+        allowed = sorted({'gt_label', *dataset.kind.METAINFO} - {'classes'})
         for index, step in enumerate(dataset.config.get('pipeline') or ()):
             keys = step.get('label_keys', ()) if isinstance(step, Mapping) and step.get('type') == 'PackCanvas' else ()
             for key in keys if isinstance(keys, list | tuple) else ():

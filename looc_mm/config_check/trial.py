@@ -88,7 +88,8 @@ def explained(part: Component, error: BaseException) -> Problem:
     """A problem from the error of a constructor: the key that the message names, and what the class takes."""
     text = str(error.args[0] if error.args else error) or type(error).__name__
     text = re.sub(r'^class `\w+` in \S+: ', '', text).strip('"')
-    named = [key for key in part.config if re.search(rf'\b{key}\s*=|`{key}`|"{key}"|\'{key}\'', text)]
+    named = [key for key in part.config if re.search(rf'\b{re.escape(key)}\s*=', text)]
+    named = named or [key for key in part.config if re.search(rf'\b{re.escape(key)}\b', text)]
     path = f'{part.path}.{named[0]}' if len(named) == 1 else part.path
     module = getattr(part.kind, '__module__', '')
     if module.startswith('looc_mm.'):
