@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from . import ranges, trial
-from .components import ADDED, Component, components, names_in, top_level
+from .components import ADDED, TYPED, Component, components, names_in, top_level
 from .hints import fits, shown
 from .problem import ConfigError, Problem
 
@@ -129,6 +129,8 @@ def _of_component(part: Component) -> Iterator[Problem]:
         if key not in part.takes.hints and not part.takes.open:
             known = sorted(part.takes.hints.keys() - added)
             yield Problem(path, f'is unknown: {name} has no argument {key!r}. {_nearest(key, known)}')
+        elif key in TYPED and part.takes.hints.get(key) is Any and isinstance(value, str | int | float):
+            yield Problem(path, f'got {value!r}; allowed: a dict with the key type, or a list of such')
         elif key in part.takes.hints and not fits(value, part.takes.hints[key]):
             yield Problem(path, _wrong_type(value, part.takes.hints[key]))
     for key in sorted(part.takes.required - part.config.keys() - added):
@@ -153,6 +155,8 @@ def _unknown_type(part: Component, kind: Any) -> Problem:
         own = sorted(part.registry.module_dict)
         allowed = [*own, f'or one of the {len(names) - len(own)} of MMPreTrain and MMEngine']
     plugin = 'A class of your own needs custom_imports in the config or --plugin FILE.py'
+    if kind is None:
+        return Problem(f'{part.path}.type', f'is missing. Allowed: {", ".join(allowed)}')
     what = f'is no {part.registry.name} that is registered' if kind else 'is empty'
     return Problem(f'{part.path}.type', f'got {kind!r}, which {what}. {_nearest(str(kind), names, allowed)}. {plugin}')
 

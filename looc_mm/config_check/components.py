@@ -32,6 +32,7 @@ REGISTRY_OF_KEY: dict[str, Registry] = {
     'augmentations': ours.AUGMENTATIONS,
     'pipeline': ours.TRANSFORMS,
     'dataset': ours.DATASETS,
+    'datasets': ours.DATASETS,
     'sampler': ours.DATA_SAMPLERS,
     'batch_sampler': ours.DATA_SAMPLERS,
     'collate_fn': FUNCTIONS,
@@ -63,6 +64,11 @@ DEFAULT_TYPES = {
     'model_wrapper_cfg': 'MMDistributedDataParallel',
     'val_cfg': 'ValLoop',
     'test_cfg': 'TestLoop',
+}
+#: Keys of entries that have a type: they are built, whatever class has them.
+TYPED = {
+    *('model', 'backbone', 'neck', 'head', 'dataset', 'sampler', 'batch_sampler', 'collate_fn', 'optimizer', 'pipeline'),
+    *('augmentations', 'protocols', 'param_scheduler', 'default_hooks', 'custom_hooks', 'vis_backends'),
 }
 #: What the code that builds a component adds to its config, by key of the entry.
 ADDED = {
@@ -188,11 +194,11 @@ def _signature(*functions: Any) -> Takes:
     return Takes(merged, frozenset())
 
 
-def _plain(path: str, key: str) -> Takes | None:
+def _plain(path: str, key: str, entry: Mapping[str, Any]) -> Takes | None:
     """What an entry takes that is no registered class; None if that is not known."""
     if key.endswith('_dataloader'):
         loader = takes(DataLoader).hints | LOADER | {'num_batch_per_epoch': int | None}
-        return Takes(loader, frozenset({'dataset'}))
+        return Takes(loader, frozenset({'dataset', 'batch_size'} if 'batch_sampler' not in entry else {'dataset'}))
     if path == 'randomness':
         return _signature(set_random_seed)
     if path == 'env_cfg.mp_cfg':
@@ -230,12 +236,14 @@ def _all_registries() -> tuple[Registry, ...]:
     return tuple(each for module in modules for each in vars(module).values() if isinstance(each, Registry))
 
 
-def find(kind: Any, registry: Registry) -> Any:
-    """The class of a type, in its registry or else in any other; None if there is none."""
+def find(kind: Any, registry: Registry, strict: bool) -> Any:
+    """The class of a type, in its registry or, unless that is certain, in any other; None if there is none."""
     if not isinstance(kind, str):
         return kind
     found = registry.get(kind) if kind else None
-    return found or next((each.get(kind) for each in _all_registries() if kind in each.module_dict), None)
+    if found or strict:
+        return found
+    return next((each.get(kind) for each in _all_registries() if kind in each.module_dict), None)
 
 
 def names_in(registry: Registry) -> list[str]:
@@ -270,15 +278,15 @@ def _walk(path: str, key: str, entry: Any, registry: Registry | None) -> Iterato
 
 
 def _component(path: str, key: str, entry: Mapping[str, Any], registry: Registry | None) -> Component | None:
-    plain = _plain(path, key)
+    plain = _plain(path, key, entry)
     if plain:
         return Component(path, key, entry, None, None, plain)
     kind = entry.get('type', DEFAULT_TYPES.get(key))
     if path == 'train_cfg' and kind is None:
         kind = 'EpochBasedTrainLoop' if entry.get('by_epoch', True) else 'IterBasedTrainLoop'
-    if kind is None or registry is None:
+    if registry is None or path == 'default_hooks' or (kind is None and key not in TYPED):
         return None
-    found = find(kind, registry)
+    found = None if kind is None else find(kind, registry, strict=key in REGISTRY_OF_KEY)
     if found is None or (key in DEFAULT_TYPES and not isinstance(found, type)):
         return Component(path, key, entry, registry, None, Takes({}, frozenset(), open=True))
     known = takes(found)

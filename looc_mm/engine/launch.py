@@ -183,7 +183,8 @@ def check_batches(runner: Runner) -> None:
         runner: A runner that has a training loop.
 
     Raises:
-        ValueError: If the dataset does not fill one batch, or the model has queues and the last batch is smaller
+        ValueError: If the dataset does not fill one batch, a step of the optimizer takes more batches than an epoch
+            has, a classifier has fewer classes than the dataset, or the model has queues and the last batch is smaller
             than the others or the queue is no multiple of the batch.
     """
     loader = runner.train_loop.dataloader
@@ -193,7 +194,18 @@ def check_batches(runner: Runner) -> None:
             f'the training data, {len(loader.dataset)} samples, does not fill a batch of {batch} on '
             f'each of {processes} processes: set train_dataloader.batch_size lower than that'
         )
+    counts = (runner.cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+    if counts > len(loader):
+        raise ValueError(
+            f'optim_wrapper.accumulative_counts={counts}: a step of the optimizer would take more batches than an epoch '
+            f'has; allowed: 1 to {len(loader)}'
+        )
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    outputs, classes = getattr(getattr(model, 'head', None), 'num_classes', None), _number_of_classes(loader.dataset)
+    if outputs is not None and classes is not None and outputs < classes:
+        raise ValueError(
+            f'model.head.num_classes={outputs}, and the training data has {classes} classes; allowed: {classes} or more'
+        )
     length = getattr(getattr(model, 'neck', None), 'queue_len', None)
     if length is None:
         return
@@ -208,3 +220,10 @@ def check_batches(runner: Runner) -> None:
             f'processes: set it to {max(1, round(length / batch / processes)) * batch * processes}, say '
             f'(--cfg-options model.neck.queue_len=...)'
         )
+
+
+def _number_of_classes(dataset: Any) -> int | None:
+    """The classes of ``gt_label``; None if a dataset does not name them."""
+    metainfo = getattr(dataset, 'metainfo', {})
+    names = metainfo.get(getattr(dataset, 'target', None) or 'classes')
+    return None if names is None else len(names)
