@@ -43,7 +43,13 @@ TRAIN = [
 TEST = ['linear_eval/factors', 'linear_eval/folder']
 FOLDERS = ['pictures', 'my pictures', 'a, b', '2024', '0.5', 'None', 'true', '[x]', '1e3', "it's"]
 #: Numbers that a user may set in every config that has them, with other right values.
-RIGHT = {'lr': ['0.01', '3e-4'], 'interval': ['2', '7'], 'batch_size': ['8'], 'window_size': ['5'], 'temperature': ['0.3']}
+RIGHT = {
+    'lr': ['0.01', '3e-4'],
+    'interval': ['2', '7'],
+    'batch_size': ['8'],
+    'window_size': ['5'],
+    'temperature': ['0.3'],
+}
 #: Keys of numbers that have to be more than 0, whatever component has them.
 POSITIVE = {
     *('lr', 'batch_size', 'max_epochs', 'window_size', 'length', 'size', 'queue_len', 'in_channels', 'hid_channels'),
@@ -53,13 +59,27 @@ POSITIVE = {
 #: What cannot be left out, by path.
 REQUIRED = {
     *('model.backbone', 'model.head', 'model.neck.in_channels', 'model.data_preprocessor.pipeline', 'model.type'),
-    *('train_dataloader.dataset', 'train_dataloader.batch_size', 'train_cfg.max_epochs', 'optim_wrapper.optimizer.type'),
+    *(
+        'train_dataloader.dataset',
+        'train_dataloader.batch_size',
+        'train_cfg.max_epochs',
+        'optim_wrapper.optimizer.type',
+    ),
     *('model.data_preprocessor.pipeline.augmentations', 'model.head.num_classes', 'test_dataloader.dataset.type'),
     *('train_dataloader.dataset.data_root', 'test_cfg.dataset', 'test_cfg.protocols.0.type', 'optim_wrapper.optimizer'),
 }
-MISPLACED = ['lr=0.1', 'queue_len=64', 'max_epochs=3', 'hue=0.2', 'milestones=[1,2]', 'leave_one_out=[color]', 'amp=True']
+MISPLACED = [
+    'lr=0.1',
+    'queue_len=64',
+    'max_epochs=3',
+    'hue=0.2',
+    'milestones=[1,2]',
+    'leave_one_out=[color]',
+    'amp=True',
+]
 ALLOWED = re.compile(
-    r'allowed|or more|more than|at least|at most|positive|True or False|needs it|<=|>=|Did you mean|has the splits', re.I
+    r'allowed|or more|more than|at least|at most|positive|True or False|needs it|<=|>=|Did you mean|has the splits',
+    re.I,
 )
 
 
@@ -102,7 +122,11 @@ def misspelt(word: str, rng: random.Random) -> str:
     while found == word:
         at = rng.randrange(len(word) - 1) if len(word) > 2 else 0
         found = rng.choice(
-            [word[:at] + word[at + 1 :], word[: at + 1] + word[at:], word[:at] + word[at : at + 2][::-1] + word[at + 2 :]]
+            [
+                word[:at] + word[at + 1 :],
+                word[: at + 1] + word[at:],
+                word[:at] + word[at : at + 2][::-1] + word[at + 2 :],
+            ]
         )
     return found if len(found) > 1 else word + word[-1]
 
@@ -147,7 +171,9 @@ class Mutator:
 
     def make_misspelt_key(self) -> Mutation | None:
         """In the last key, as the leaf of a component."""
-        path, value = self._pick(lambda p, v: '.' in p and not p.split('.')[-1].isdigit() and p.count('default_hooks.') == 0)  # type: ignore[misc]
+        path, value = self._pick(
+            lambda p, v: '.' in p and not p.split('.')[-1].isdigit() and p.count('default_hooks.') == 0
+        )  # type: ignore[misc]
         parent, _, key = path.rpartition('.')
         if key in ('type', 'by_epoch') or len(key) < 3:
             return None
@@ -180,7 +206,13 @@ class Mutator:
 
     def make_misplaced(self) -> Mutation | None:
         """A key that another component has."""
-        targets = ('train_dataloader', 'train_cfg', 'model.backbone', 'default_hooks.logger', 'train_dataloader.dataset')
+        targets = (
+            'train_dataloader',
+            'train_cfg',
+            'model.backbone',
+            'default_hooks.logger',
+            'train_dataloader.dataset',
+        )
         word, target = self.rng.choice(MISPLACED), self.rng.choice(targets)
         path = f'{target}.{word.split("=")[0]}'
         known = dict(self.all)
@@ -188,11 +220,15 @@ class Mutator:
 
     def make_text_for_number(self) -> Mutation | None:
         found = self._pick(lambda p, v: is_number(v))
-        return found and self._wrong('text for a number', found[0], self.rng.choice(['many', '0.1.2', '3px', 'auto ', '1,5x']))
+        return found and self._wrong(
+            'text for a number', found[0], self.rng.choice(['many', '0.1.2', '3px', 'auto ', '1,5x'])
+        )
 
     def make_text_for_bool(self) -> Mutation | None:
         found = self._pick(lambda p, v: isinstance(v, bool))
-        return found and self._wrong('text for a bool', found[0], self.rng.choice(['no', 'yes', 'off', '0', '2', 'flase']))
+        return found and self._wrong(
+            'text for a bool', found[0], self.rng.choice(['no', 'yes', 'off', '0', '2', 'flase'])
+        )
 
     def make_not_positive(self) -> Mutation | None:
         found = self._pick(lambda p, v: is_number(v) and p.split('.')[-1] in POSITIVE)
@@ -238,7 +274,9 @@ class Mutator:
         return found and self._wrong('key of a number', f'{found[0]}.value', '1')
 
     def make_reversed_range(self) -> Mutation | None:
-        found = self._pick(lambda p, v: p.endswith(('.scale', '.sigma', '.crop_ratio_range')) and not is_number(v), self.all)
+        found = self._pick(
+            lambda p, v: p.endswith(('.scale', '.sigma', '.crop_ratio_range')) and not is_number(v), self.all
+        )
         return found and self._wrong('reversed range', found[0], f'[{found[1][1]},{found[1][0]}]')
 
     def make_unknown_name(self) -> Mutation | None:

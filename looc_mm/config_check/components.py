@@ -67,7 +67,18 @@ DEFAULT_TYPES = {
 }
 #: Keys of entries that have a type: they are built, whatever class has them.
 TYPED = {
-    *('model', 'backbone', 'neck', 'head', 'dataset', 'sampler', 'batch_sampler', 'collate_fn', 'optimizer', 'pipeline'),
+    *(
+        'model',
+        'backbone',
+        'neck',
+        'head',
+        'dataset',
+        'sampler',
+        'batch_sampler',
+        'collate_fn',
+        'optimizer',
+        'pipeline',
+    ),
     *('augmentations', 'protocols', 'param_scheduler', 'default_hooks', 'custom_hooks', 'vis_backends'),
 }
 #: What the code that builds a component adds to its config, by key of the entry.
@@ -96,6 +107,7 @@ READ: dict[str, dict[str, Any]] = {
     'norm_cfg': {'requires_grad': bool},
     'augmentations': dict(ours.ANY_AUGMENTATION),
 }
+KNOWN_PACKAGES = {'looc_mm', 'mmpretrain', 'mmengine', 'mmcv', 'torch'}
 LOADER = {'dataset': Any, 'sampler': Any, 'batch_sampler': Any, 'collate_fn': Any, 'worker_init_fn': Any}
 
 
@@ -132,6 +144,11 @@ class Component:
     registry: Registry | None
     kind: Any
     takes: Takes
+
+    @property
+    def is_known(self) -> bool:
+        """Whether its class is one of looc_mm or the libraries below it, and no plug-in of which nothing is known."""
+        return self.kind is None or self.kind.__module__.partition('.')[0] in KNOWN_PACKAGES
 
 
 @cache

@@ -53,7 +53,7 @@ RANGES = [
 def problems(config: Mapping[str, Any], parts: Sequence[Component]) -> Iterator[Problem]:
     """Numbers that are out of range, and parts that do not fit each other."""
     for part in parts:
-        for key, value in part.config.items():
+        for key, value in part.config.items() if part.is_known else ():
             yield from _of_number(f'{part.path}.{key}', value)
     yield from _clip_grad(config)
     yield from _channels(config)
@@ -141,7 +141,9 @@ def _normalisation(parts: Sequence[Component]) -> Iterator[Problem]:
                 continue
             if not isinstance(values, list | tuple) or not all(isinstance(each, int | float) for each in values):
                 yield Problem(f'{part.path}.{key}', f'got {values!r}; allowed: a list of three numbers')
-            elif len(values) != 3 or not all(0 <= each <= 255 for each in values) or (key == 'std' and min(values) <= 0):
+            elif (
+                len(values) != 3 or not all(0 <= each <= 255 for each in values) or (key == 'std' and min(values) <= 0)
+            ):
                 text = 'above 0 and up to 255' if key == 'std' else 'from 0 to 255'
                 yield Problem(f'{part.path}.{key}', f'got {list(values)}; allowed: three numbers {text}')
             elif 0 < max(values) <= 1:

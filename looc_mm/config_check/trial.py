@@ -19,7 +19,6 @@ from .problem import Problem
 #: What is built, by key: these are small and read no pictures.
 PURE = {'augmentations', 'pipeline', 'protocols', 'probe', 'optimizer', 'param_scheduler', 'data_preprocessor', 'head'}
 KNOWN = {'default_hooks', 'custom_hooks', 'dataset'}  # only where the class is known to do nothing else
-KNOWN_PACKAGES = {'looc_mm', 'mmpretrain', 'mmengine', 'mmcv'}
 ERRORS = (ValueError, TypeError, KeyError, AssertionError, IndexError, AttributeError, RuntimeError)
 
 
@@ -48,8 +47,7 @@ def _is_wrong(path: str, known: Sequence[str]) -> bool:
 
 
 def _is_cheap(part: Component) -> bool:
-    package = getattr(part.kind, '__module__', '').partition('.')[0]
-    return part.key in PURE or (part.key in KNOWN and package in KNOWN_PACKAGES and filled(part.path, part.key))
+    return part.key in PURE or (part.key in KNOWN and part.is_known and filled(part.path, part.key))
 
 
 def _attempt(part: Component, config: Mapping[str, Any]) -> Problem | None:

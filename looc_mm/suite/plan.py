@@ -15,7 +15,6 @@ from typing import Any
 from mmengine.config import Config
 
 from looc_mm.config_check.options import merge_options
-from looc_mm.config_check.problem import ConfigError
 from looc_mm.configs import find_config
 
 
@@ -203,8 +202,6 @@ def _read(path: str | Path, options: dict[str, Any]) -> Config:
     try:
         config = Config.fromfile(path)
         merge_options(config, options)
-    except ConfigError as error:
-        raise ValueError(f'{path}: {error}') from error
     except Exception as error:  # whatever a config's Python raises
         raise ValueError(
             f'{path} cannot be read as a config, or an option does not fit it: {type(error).__name__}: {error}'
