@@ -3,8 +3,8 @@
 python -m tests.mutate_configs --number 300 --seed 1           # exits 1 if a goal is missed
 python -m tests.mutate_configs --number 300 --seed 1 --before  # without the check of configs, as MMEngine reads them
 
-Each change is known to be wrong, or to be right, when it is made. A wrong one is *silent* if the model trains a step, or
-is evaluated, all the same; it is *obscure* if the error lacks the path of the key or what is allowed. A right one is
+Each change is known to be wrong, or to be right, when it is made. A wrong one is *silent* if the model trains a step
+all the same, or is evaluated; it is *obscure* if the error lacks the path of the key or what is allowed. A right one is
 *silent* if the config then has another value than the one that was typed, and *refused* if it is an error.
 """
 

@@ -141,8 +141,8 @@ def _wrong_type(value: Any, hint: Any) -> str:
     text = f'got {value!r}; allowed: {shown(hint)}'
     if isinstance(value, list) and any(isinstance(each, str) and '=' in each for each in value):
         text += (
-            '. The command line cannot write a dict: set keys of the dicts that the config has, such as KEY.0.k=5, choose '
-            'protocols by --protocols, or write it in a config file'
+            '. The command line cannot write a dict: set keys of the dicts that the config has, such as KEY.0.k=5, '
+            'choose protocols by --protocols, or write it in a config file'
         )
     return text
 

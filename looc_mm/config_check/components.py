@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 import mmengine.registry
 import mmpretrain.registry
+from mmengine.dist.utils import _init_dist_pytorch
 from mmengine.hooks import Hook
 from mmengine.registry import FUNCTIONS, DefaultScope, Registry
 from mmengine.runner import Runner
 from mmengine.runner.utils import set_random_seed
 from mmengine.utils import import_modules_from_strings
 from mmengine.utils.dl_utils import set_multi_processing
+from torch.distributed import init_process_group
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
@@ -163,7 +165,7 @@ def takes(kind: Any) -> Takes:
     for owner in (parent for parent in kind.__mro__ if '__init__' in vars(parent)):
         if owner is object or owner.__module__ == 'torch.nn.modules.module':
             break
-        found, handed_on = _of_function(owner.__init__, positional, given)
+        found, handed_on = _of_function(vars(owner)['__init__'], positional, given)
         required |= found.required - hints.keys()
         hints = {**found.hints, **hints}
         if not handed_on:
@@ -193,7 +195,7 @@ def _given_to_parent(owner: type) -> tuple[int, frozenset[str]] | None:
     None if ``**kwargs`` goes elsewhere.
     """
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(owner.__init__)))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(vars(owner)['__init__'])))
     except (OSError, SyntaxError, TypeError):
         return 0, frozenset()
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
@@ -220,6 +222,8 @@ def _plain(path: str, key: str, entry: Mapping[str, Any]) -> Takes | None:
         return _signature(set_random_seed)
     if path == 'env_cfg.mp_cfg':
         return _signature(set_multi_processing)
+    if path == 'env_cfg.dist_cfg':
+        return _signature(init_process_group, _init_dist_pytorch)
     if path == 'env_cfg':
         names = {'cudnn_benchmark': bool, 'mp_cfg': dict, 'dist_cfg': dict, 'resource_limit': int}
         return Takes(names, frozenset())

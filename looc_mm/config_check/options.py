@@ -65,7 +65,8 @@ def merge_options(config: Config, options: Mapping[str, Any]) -> None:
 
     Args:
         config: The config; changed in place.
-        options: Values by key. An :class:`Options` has their texts; the values of another mapping are taken as they are.
+        options: Values by key. An :class:`Options` has their texts; of another mapping the values are taken as
+            they are.
 
     Raises:
         ConfigError: A key leads to no place in the config.
@@ -114,8 +115,8 @@ def data_root_options(config: Config, data_root: str | None, *loaders: str) -> d
         if not isinstance(dataset, Mapping) or 'data_root' not in dataset:
             kind = dataset.get('type') if isinstance(dataset, Mapping) else None
             raise ValueError(
-                f'--data-root sets {loader}.dataset.data_root, and the dataset of the config ({kind}) has none: it reads '
-                f'no folder. Take a config with type=ImageFolder, such as looc_r50_folder.'
+                f'--data-root sets {loader}.dataset.data_root, and the dataset of the config ({kind}) has none: it '
+                f'reads no folder. Take a config with type=ImageFolder, such as looc_r50_folder.'
             )
         roots.append(dataset['data_root'])
     shared = os.path.commonpath(roots)  # 'data' of data/train and data/val
@@ -129,7 +130,9 @@ def _place(config: Config, key: str) -> tuple[Any, str | None]:
     for path, name in _steps(key):
         if place is _MISSING or place is None or isinstance(place, Mapping):
             place = place.get(name, _MISSING) if isinstance(place, Mapping) else _MISSING
-        elif isinstance(place, list | tuple):
+        elif isinstance(place, tuple):
+            return _MISSING, f'cannot be set: {path} is {place!r}. Allowed: all its values, {path}="{place}"'
+        elif isinstance(place, list):
             if not name.isdigit() or int(name) >= len(place):
                 return _MISSING, f'got the index {name!r}; allowed: 0 to {len(place) - 1}, {path} is a list'
             place = place[int(name)]

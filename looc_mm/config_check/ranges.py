@@ -4,7 +4,6 @@ Our own classes check the ranges of their own arguments; :mod:`looc_mm.config_ch
 arguments of other libraries, which take such numbers without a word, and what concerns more than one component.
 """
 
-import logging
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from .components import Component
 from .problem import Problem
 
 SMALLEST_VIEW = 8  # pixels
+LOG_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL', 'NOTSET')
 
 
 class Range(NamedTuple):
@@ -64,8 +64,8 @@ def problems(config: Mapping[str, Any], parts: Sequence[Component]) -> Iterator[
     if method not in (allowed := get_all_start_methods()):
         yield Problem('env_cfg.mp_cfg.mp_start_method', f'got {method!r}; allowed here: {", ".join(allowed)}')
     level = config.get('log_level', 'INFO')
-    if isinstance(level, str) and level not in logging.getLevelNamesMapping():
-        yield Problem('log_level', f'got {level!r}; allowed: DEBUG, INFO, WARNING, ERROR, CRITICAL')
+    if isinstance(level, str) and level not in LOG_LEVELS:
+        yield Problem('log_level', f'got {level!r}; allowed: {", ".join(LOG_LEVELS)}')
 
 
 def _of_number(path: str, value: Any) -> Iterator[Problem]:
@@ -167,7 +167,8 @@ def _labels(parts: Sequence[Component]) -> Iterator[Problem]:
                 if key not in allowed:
                     yield Problem(
                         f'{dataset.path}.pipeline.{index}.label_keys',
-                        f'got {key!r}, a label that {dataset.kind.__name__} does not have; allowed: {", ".join(allowed)}',
+                        f'got {key!r}, a label that {dataset.kind.__name__} does not have; '
+                        f'allowed: {", ".join(allowed)}',
                     )
 
 

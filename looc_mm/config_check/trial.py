@@ -121,7 +121,7 @@ def _network(model: Mapping[str, Any], parts: Sequence[Component]) -> Iterator[P
         if reader and width and model[reader]['in_channels'] != width:
             yield Problem(
                 f'model.{reader}.in_channels',
-                f'got {model[reader]["in_channels"]!r}; allowed: {width}, the number of channels that model.backbone gives',
+                f'got {model[reader]["in_channels"]!r}; allowed: {width}, the channels of what model.backbone gives',
             )
             return
     if whole := by_path.get('model'):

@@ -19,6 +19,6 @@ def check_label_file(path: str | Path) -> None:
             continue
         problem = 'is blank' if not line.strip() else f'has the label {label!r}' if name else 'has no label'
         raise ValueError(
-            f'{path}, line {number} {problem}: {line!r}. Each line is the path of a picture, a space and the number of its '
-            f'class, 0 or more, such as "a/1.jpg 3". Names of classes go to the dataset\'s argument classes.'
+            f'{path}, line {number} {problem}: {line!r}. Each line is the path of a picture, a space and the number of '
+            f'its class, 0 or more, such as "a/1.jpg 3". Names of classes go to the dataset\'s argument classes.'
         )

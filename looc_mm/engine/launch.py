@@ -197,8 +197,8 @@ def check_batches(runner: Runner) -> None:
     counts = (runner.cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
     if counts > len(loader):
         raise ValueError(
-            f'optim_wrapper.accumulative_counts={counts}: a step of the optimizer would take more batches than an epoch '
-            f'has; allowed: 1 to {len(loader)}'
+            f'optim_wrapper.accumulative_counts={counts}: a step of the optimizer would take more batches than an '
+            f'epoch has; allowed: 1 to {len(loader)}'
         )
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     outputs, classes = getattr(getattr(model, 'head', None), 'num_classes', None), _number_of_classes(loader.dataset)

@@ -115,8 +115,8 @@ def check_statistics(mean: Sequence[float], std: Sequence[float]) -> None:
             in_bytes = max(values, default=0) > 1
             raise ValueError(
                 f'LeaveOneOutPreprocessor got {name}={list(values)}; allowed are three numbers '
-                f'{"above 0" if name == "std" else "from 0"} up to 1, for the channels red, green and blue of pixels in '
-                f'[0, 1]{": divide by 255" if in_bytes else ""}.'
+                f'{"above 0" if name == "std" else "from 0"} up to 1, for the channels red, green and blue of pixels '
+                f'in [0, 1]{": divide by 255" if in_bytes else ""}.'
             )
 
 
