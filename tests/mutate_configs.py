@@ -199,7 +199,12 @@ class Mutator:
     def make_nested_in_file(self) -> Mutation | None:
         """The same in the file, and a misspelt name of an entry."""
         path, _ = self._pick(lambda p, v: p.count('.') > 0 and is_number(v) and not p.split('.')[-1].isdigit())  # type: ignore[misc]
-        key = self.rng.choice([path.split('.')[-1], misspelt(self.rng.choice(sorted(self.config)), self.rng)])
+        key = self.rng.choice(
+            [
+                path.split('.')[-1],
+                misspelt(self.rng.choice([key for key in sorted(self.config) if key[0] != '_']), self.rng),
+            ]
+        )
         if key in self.config or key.startswith('_'):
             return None
         return Mutation('unused name in the file', self.name, key, edit=lambda c: c.update({key: 77}))

@@ -86,7 +86,7 @@ def test(
     from looc_mm.checkpoint import load_weights, read_checkpoint
     from looc_mm.config_check.check import check_config
     from looc_mm.config_check.options import data_root_options, merge_options
-    from looc_mm.engine.launch import setup_launch
+    from looc_mm.engine.launch import explain_shared_memory, setup_launch
     from looc_mm.plugins import load_files
 
     load_files(plugin)
@@ -129,7 +129,8 @@ def test(
         model.init_weights()
         if is_main_process():
             print(f'RANDOM WEIGHTS: the model of {checkpoint}, not trained, as a baseline.')
-    return runner.test()
+    with explain_shared_memory():
+        return runner.test()
 
 
 def build_config(

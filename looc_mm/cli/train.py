@@ -61,6 +61,7 @@ def train(
     from looc_mm.engine.launch import (
         check_batches,
         drop_empty_parts,
+        explain_shared_memory,
         keep_config,
         setup_launch,
         shorten_schedule,
@@ -80,7 +81,8 @@ def train(
         runner.logger.warning(warning)
     check_batches(runner)
     drop_empty_parts(runner)
-    model = runner.train()
+    with explain_shared_memory():
+        model = runner.train()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     return model

@@ -161,7 +161,8 @@ def _labels(parts: Sequence[Component]) -> Iterator[Problem]:
         if not dataset.kind.__module__.startswith('looc_mm.') or dataset.kind.__name__ == 'CanvasShards':
             continue
         allowed = sorted({'gt_label', *dataset.kind.METAINFO} - {'classes'})
-        for index, step in enumerate(dataset.config.get('pipeline') or ()):
+        steps = dataset.config.get('pipeline')
+        for index, step in enumerate(steps if isinstance(steps, list | tuple) else ()):
             keys = step.get('label_keys', ()) if isinstance(step, Mapping) and step.get('type') == 'PackCanvas' else ()
             for key in keys if isinstance(keys, list | tuple) else ():
                 if key not in allowed:

@@ -2,6 +2,9 @@
 
 import ctypes
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +79,29 @@ def keep_config(cfg: Config) -> None:
     if path.resolve().parent == Path(cfg.work_dir).resolve():
         cfg.setdefault('experiment_name', path.stem)
         object.__setattr__(cfg, '_filename', str(path.with_name(f'{path.stem}_built.py')))
+
+
+@contextmanager
+def explain_shared_memory() -> Iterator[None]:
+    """Explain the error of worker processes that run out of shared memory, of which Docker gives 64 MB.
+
+    Raises:
+        ValueError: With the size and the remedy.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if not any(sign in text for sign in ('Bus error', 'shared memory', '/torch_')):
+            raise
+        folder = '/dev/shm'
+        size = f' ({folder} has {shutil.disk_usage(folder).total >> 20} MB)' if os.path.isdir(folder) else ''
+        raise ValueError(
+            f'The worker processes ran out of shared memory{size}, through which batches go: {text.splitlines()[0]} In '
+            f'Docker, start the container with --shm-size=8g or --ipc=host. Or load without worker processes: '
+            f'--cfg-options train_dataloader.num_workers=0, in an evaluation test_dataloader.num_workers=0 and '
+            f'test_cfg.train_dataloader.num_workers=0.'
+        ) from error
 
 
 def spare_threads() -> None:
