@@ -25,7 +25,7 @@ class RandomResizedCrop(GeometricAugmentation):
         ratio: Range of the box's width / height.
 
     Raises:
-        ValueError: If a range is not 0 < low <= high, or a scale exceeds 1.
+        ValueError: If the size is less than 1, a range is not 0 < low <= high, or a scale exceeds 1.
     """
 
     name = 'crop'
@@ -34,6 +34,8 @@ class RandomResizedCrop(GeometricAugmentation):
     def __init__(
         self, size: int = 224, scale: Sequence[float] = (0.2, 1.0), ratio: Sequence[float] = (3 / 4, 4 / 3)
     ) -> None:
+        if size < 1:
+            raise ValueError(f'RandomResizedCrop got size={size}; the side of a view has at least 1 pixel.')
         for label, (low, high), limit in (('scale', scale, 1), ('ratio', ratio, math.inf)):
             if not 0 < low <= high <= limit:
                 raise ValueError(f'RandomResizedCrop got {label}={(low, high)}; need 0 < low <= high <= {limit}.')

@@ -20,13 +20,19 @@ class UsageError(ValueError):
 
 
 class KeyValues(argparse.Action):
-    """MMEngine's ``DictAction``, which is imported when it is needed: that takes half a second."""
+    """KEY=VALUE words as :class:`looc_mm.config_check.options.Options`, which takes half a second to import."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, *_: Any) -> None:
         """Add KEY=VALUE words to the dictionary."""
-        from mmengine.config import DictAction
+        from looc_mm.config_check.options import Options
 
-        DictAction(self.option_strings, self.dest)(parser, namespace, values)
+        options = getattr(namespace, self.dest, None) or Options()
+        for word in values:
+            try:
+                options.add(word)
+            except ValueError as error:
+                parser.error(f'{self.option_strings[0]} {error}')
+        setattr(namespace, self.dest, options)
 
 
 Options = Annotated[dict[str, Any] | None, {'type': str, 'nargs': '+', 'action': KeyValues, 'metavar': 'KEY=VALUE'}]

@@ -82,11 +82,14 @@ def dataset_config(source: str | Path, out: Path, with_label: bool, cfg_options:
     """The dataset of a config, or of a folder of pictures."""
     from mmengine.config import Config
 
+    from looc_mm.config_check.check import check_config
+    from looc_mm.config_check.options import merge_options
     from looc_mm.datasets.folder_job import check_apart
 
     if is_config(source):
         cfg = Config.fromfile(find_config(source))
-        cfg.merge_from_dict(cfg_options)
+        merge_options(cfg, cfg_options)
+        check_config(cfg, cfg_options)
         if 'train_dataloader' not in cfg:
             raise ValueError(f'{source} has no train_dataloader, whose dataset is written; give one that trains')
         return cfg.train_dataloader.dataset

@@ -50,13 +50,16 @@ def show_views(
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
+    from looc_mm.config_check.check import check_config
+    from looc_mm.config_check.options import merge_options
     from looc_mm.plugins import load_files
     from looc_mm.registry import TRANSFORMS
     from looc_mm.visualization import draw_views
 
     load_files(plugin)
     cfg = Config.fromfile(find_config(config))
-    cfg.merge_from_dict(cfg_options or {})
+    merge_options(cfg, cfg_options or {})
+    check_config(cfg, cfg_options)
     init_default_scope(cfg.get('default_scope', 'looc_mm'))
     if 'pipeline' not in (cfg.get('model') or {}).get('data_preprocessor', {}):
         raise ValueError(f'{config} has no model.data_preprocessor.pipeline, which makes the views.')

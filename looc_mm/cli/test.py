@@ -25,6 +25,7 @@ def test(
     protocols: Sequence[str] = (),
     seed: int = 0,
     cache: str = CACHE,
+    data_root: str | None = None,
     amp: bool = False,
     trust_checkpoint: bool = False,
     plugin: Plugins = (),
@@ -58,10 +59,12 @@ def test(
         protocols: run these instead of those of the config: linear, knn, few_shot, ... or "all" that suit the model
         seed: random seed
         cache: folder of extracted features, found again by weights, data and transform; "none" for none
+        data_root: folder of the images of both splits; default: that of the config's dataloaders
         amp: extract features in mixed precision
         trust_checkpoint: allow the checkpoint to run code on loading
         plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
-        cfg_options: override config entries, e.g. test_dataloader.batch_size=64
+        cfg_options: override config entries, e.g. test_dataloader.batch_size=64; a value whose place holds a text is
+            taken as typed
         launcher: how the processes were started
         sizes: for labelled pictures: sides of the views in pixels to choose from; default: 1, 1.5 and 2 times the
             training's
@@ -81,13 +84,15 @@ def test(
     from mmengine.runner import Runner
 
     from looc_mm.checkpoint import load_weights, read_checkpoint
-    from looc_mm.engine.launch import setup_launch
+    from looc_mm.config_check.check import check_config
+    from looc_mm.config_check.options import data_root_options, merge_options
+    from looc_mm.engine.launch import explain_shared_memory, setup_launch
     from looc_mm.plugins import load_files
 
     load_files(plugin)
     if Path(config).exists() and not is_config(config):
-        if spaces or protocols or cfg_options or cache != CACHE or launcher != 'none':
-            raise UsageError('--spaces, --protocols, --cache, --cfg-options and --launcher need a config')
+        if spaces or protocols or cfg_options or cache != CACHE or data_root or launcher != 'none':
+            raise UsageError('--spaces, --protocols, --cache, --data-root, --cfg-options and --launcher need a config')
         from looc_mm.answer import answer
 
         found = answer(
@@ -112,7 +117,9 @@ def test(
     cfg = build_config(path, source, trained, spaces, protocols, settings)
     cfg.work_dir = str(work_dir or cfg.work_dir)
     cfg.randomness = dict(seed=seed)
-    cfg.merge_from_dict(cfg_options or {})
+    cfg.merge_from_dict(data_root_options(cfg, data_root, 'test_dataloader', 'test_cfg.train_dataloader'))
+    merge_options(cfg, cfg_options or {})
+    check_config(cfg, cfg_options)
     setup_launch(cfg, launcher)
     runner = Runner.from_cfg(cfg)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -122,7 +129,8 @@ def test(
         model.init_weights()
         if is_main_process():
             print(f'RANDOM WEIGHTS: the model of {checkpoint}, not trained, as a baseline.')
-    return runner.test()
+    with explain_shared_memory():
+        return runner.test()
 
 
 def build_config(

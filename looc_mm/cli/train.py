@@ -21,6 +21,7 @@ def train(
     amp: bool = False,
     auto_scale_lr: bool = False,
     seed: int | None = None,
+    data_root: Annotated[str | None, {'metavar': 'DIR'}] = None,
     canvases: Annotated[str | None, {'metavar': 'DIR'}] = None,
     log: Sequence[Literal['tensorboard', 'wandb', 'mlflow']] = (),
     plugin: Plugins = (),
@@ -32,7 +33,7 @@ def train(
     For example::
 
         looc train looc_r18_imagenette --amp
-        looc train configs/looc/looc_r50_folder.py --cfg-options train_dataloader.dataset.data_root=pictures
+        looc train looc_r50_folder --data-root 'my pictures' --work-dir runs/mine
 
     Args:
         config: path or name of a pretraining config; "looc list configs" prints the names
@@ -41,10 +42,12 @@ def train(
         amp: mixed precision (bfloat16), on GPU or CPU
         auto_scale_lr: scale the learning rate with the batch size over all processes
         seed: random seed; default: the config's
+        data_root: folder of the images; default: the config's train_dataloader.dataset.data_root
         canvases: read the images from here, where pack-canvases wrote them, and not from the config's dataset
         log: send the logged values to these experiment trackers too
         plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
-        cfg_options: override config entries, e.g. optim_wrapper.optimizer.lr=0.1 or a list: key="[a,b]"
+        cfg_options: override config entries, e.g. optim_wrapper.optimizer.lr=0.1 or a list: key="[a,b]"; a value whose
+            place holds a text is taken as typed
         launcher: how the processes were started
 
     Returns:
@@ -60,6 +63,7 @@ def train(
     from looc_mm.engine.launch import (
         check_batches,
         drop_empty_parts,
+        explain_shared_memory,
         keep_config,
         setup_launch,
         shorten_schedule,
@@ -70,7 +74,7 @@ def train(
     from looc_mm.plugins import load_files
 
     load_files(plugin)
-    cfg = build_config(config, work_dir, resume, amp, auto_scale_lr, seed, canvases, cfg_options)
+    cfg = build_config(config, work_dir, resume, amp, auto_scale_lr, seed, canvases, cfg_options, data_root)
     add_trackers(cfg, log)
     keep_config(cfg)
     warnings = [shorten_schedule(cfg), slow_without_gpu(cfg)]
@@ -81,7 +85,8 @@ def train(
         runner.logger.warning(warning)
     check_batches(runner)
     drop_empty_parts(runner)
-    model = runner.train()
+    with explain_shared_memory():
+        model = runner.train()
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
     return model
@@ -96,10 +101,13 @@ def build_config(
     seed: int | None,
     canvases: str | None,
     cfg_options: Mapping[str, Any] | None,
+    data_root: str | None = None,
 ) -> 'Config':
-    """The config as the arguments of :func:`train` change it."""
+    """The config as the arguments of :func:`train` change it, checked."""
     from mmengine.config import Config
 
+    from looc_mm.config_check.check import check_config
+    from looc_mm.config_check.options import data_root_options, merge_options
     from looc_mm.datasets.shards import read_canvases
 
     path = find_config(config)
@@ -119,7 +127,9 @@ def build_config(
         cfg.auto_scale_lr.enable = True
     if seed is not None:
         cfg.merge_from_dict({'randomness.seed': seed})
-    cfg.merge_from_dict(dict(cfg_options or {}))
+    cfg.merge_from_dict(data_root_options(cfg, data_root, 'train_dataloader'))
+    merge_options(cfg, cfg_options or {})
+    check_config(cfg, cfg_options)
     if auto_scale_lr:  # MMEngine scales by the batch of one pass; a step of the optimizer has several
         cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)
     if canvases:

@@ -93,6 +93,8 @@ class Factors(BaseDataset):
         self.split = split
         super().__init__(
             ann_file='',
+            data_root='',  # named here, so that a config cannot set it: no file is read
+            data_prefix='',
             # built here, as the parent's registry does not look into ours
             pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
             **kwargs,

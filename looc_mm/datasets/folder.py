@@ -10,6 +10,8 @@ from mmengine.logging import print_log
 from looc_mm.registry import DATASETS, TRANSFORMS
 from looc_mm.stack import CustomDataset
 
+from .label_file import check_label_file
+
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.ppm', '.pgm')
 
 
@@ -55,6 +57,8 @@ class ImageFolder(CustomDataset):
     def load_data_list(self) -> list[dict]:
         """List ``img_path`` and, with labels, ``gt_label`` of every image, sorted by path."""
         if self.ann_file:
+            if self.with_label:
+                check_label_file(self.ann_file)
             return super().load_data_list()
         if not os.path.isdir(self.img_prefix):
             raise FileNotFoundError(self._message('there is no such folder'))

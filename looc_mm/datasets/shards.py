@@ -214,7 +214,7 @@ class CanvasShards(BaseDataset):
         """
         row = self.get_data_info(idx)
         path = shard_path(self.data_root, row['shard'])
-        jpeg = os.pread(_file(path, self.read_ahead).fileno(), row['length'], row['offset'])
+        jpeg = _read(_file(path, self.read_ahead), row['length'], row['offset'])
         img = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if len(jpeg) == row['length'] else None
         if img is None:
             raise ValueError(
@@ -250,6 +250,14 @@ def _file(path: Path, read_ahead: bool) -> BinaryIO:
         for start in range(0, path.stat().st_size, READ_AHEAD):
             os.posix_fadvise(file.fileno(), start, READ_AHEAD, os.POSIX_FADV_WILLNEED)
     return file
+
+
+def _read(file: BinaryIO, length: int, offset: int) -> bytes:
+    """Bytes at a place of a file; with ``pread``, which Windows lacks, forked processes may share the file."""
+    if hasattr(os, 'pread'):
+        return os.pread(file.fileno(), length, offset)
+    file.seek(offset)
+    return file.read(length)
 
 
 @DATA_SAMPLERS.register_module()

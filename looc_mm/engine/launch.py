@@ -2,6 +2,9 @@
 
 import ctypes
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +79,29 @@ def keep_config(cfg: Config) -> None:
     if path.resolve().parent == Path(cfg.work_dir).resolve():
         cfg.setdefault('experiment_name', path.stem)
         object.__setattr__(cfg, '_filename', str(path.with_name(f'{path.stem}_built.py')))
+
+
+@contextmanager
+def explain_shared_memory() -> Iterator[None]:
+    """Explain the error of worker processes that run out of shared memory, of which Docker gives 64 MB.
+
+    Raises:
+        ValueError: With the size and the remedy.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if not any(sign in text for sign in ('Bus error', 'shared memory', '/torch_')):
+            raise
+        folder = '/dev/shm'
+        size = f' ({folder} has {shutil.disk_usage(folder).total >> 20} MB)' if os.path.isdir(folder) else ''
+        raise ValueError(
+            f'The worker processes ran out of shared memory{size}, through which batches go: {text.splitlines()[0]} In '
+            f'Docker, start the container with --shm-size=8g or --ipc=host. Or load without worker processes: '
+            f'--cfg-options train_dataloader.num_workers=0, in an evaluation test_dataloader.num_workers=0 and '
+            f'test_cfg.train_dataloader.num_workers=0.'
+        ) from error
 
 
 def spare_threads() -> None:
@@ -183,7 +209,8 @@ def check_batches(runner: Runner) -> None:
         runner: A runner that has a training loop.
 
     Raises:
-        ValueError: If the dataset does not fill one batch, or the model has queues and the last batch is smaller
+        ValueError: If the dataset does not fill one batch, a step of the optimizer takes more batches than an epoch
+            has, a classifier has fewer classes than the dataset, or the model has queues and the last batch is smaller
             than the others or the queue is no multiple of the batch.
     """
     loader = runner.train_loop.dataloader
@@ -193,7 +220,18 @@ def check_batches(runner: Runner) -> None:
             f'the training data, {len(loader.dataset)} samples, does not fill a batch of {batch} on '
             f'each of {processes} processes: set train_dataloader.batch_size lower than that'
         )
+    counts = (runner.cfg.get('optim_wrapper') or {}).get('accumulative_counts', 1)
+    if counts > len(loader):
+        raise ValueError(
+            f'optim_wrapper.accumulative_counts={counts}: a step of the optimizer would take more batches than an '
+            f'epoch has; allowed: 1 to {len(loader)}'
+        )
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    outputs, classes = getattr(getattr(model, 'head', None), 'num_classes', None), _number_of_classes(loader.dataset)
+    if outputs is not None and classes is not None and outputs < classes:
+        raise ValueError(
+            f'model.head.num_classes={outputs}, and the training data has {classes} classes; allowed: {classes} or more'
+        )
     length = getattr(getattr(model, 'neck', None), 'queue_len', None)
     if length is None:
         return
@@ -208,3 +246,10 @@ def check_batches(runner: Runner) -> None:
             f'processes: set it to {max(1, round(length / batch / processes)) * batch * processes}, say '
             f'(--cfg-options model.neck.queue_len=...)'
         )
+
+
+def _number_of_classes(dataset: Any) -> int | None:
+    """The classes of ``gt_label``; None if a dataset does not name them."""
+    metainfo = getattr(dataset, 'metainfo', {})
+    names = metainfo.get(getattr(dataset, 'target', None) or 'classes')
+    return None if names is None else len(names)

@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from looc_mm.checkpoint import config_name
+from looc_mm.config_check.check import check_config
 from looc_mm.configs import find_config
 from looc_mm.registry import HOOKS
 
@@ -44,6 +45,7 @@ class Monitor(Hook):
         self.config = Config.fromfile(find_config(config))
         if 'test_cfg' not in self.config or 'test_dataloader' not in self.config:
             raise ValueError(f'Monitor got {config}, which evaluates nothing: give one of configs/linear_eval.')
+        check_config(self.config)
         self.protocols = protocols
         self.interval = interval
 

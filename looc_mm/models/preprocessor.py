@@ -31,6 +31,9 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
     Attributes:
         keep_table: Whether the view table is handed on to the model, which sets this if it reads the table.
         extra: A pipeline of one more view of each canvas, independent of the others; a model that needs it sets this.
+
+    Raises:
+        ValueError: ``mean`` or ``std`` is not for values in [0, 1].
     """
 
     mean: Tensor
@@ -42,6 +45,7 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
         mean: Sequence[float] = (0.485, 0.456, 0.406),
         std: Sequence[float] = (0.229, 0.224, 0.225),
     ) -> None:
+        check_statistics(mean, std)
         super().__init__(non_blocking=True)
         self.pipeline: LeaveOneOutPipeline = TRANSFORMS.build(pipeline) if isinstance(pipeline, dict) else pipeline
         self.keep_table = False
@@ -95,6 +99,25 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
         if images.ndim == 4:
             return _normalise(images[None], self.mean, self.std)[0]
         return _normalise(images, self.mean, self.std)
+
+
+def check_statistics(mean: Sequence[float], std: Sequence[float]) -> None:
+    """Refuse statistics that are not three numbers for values in [0, 1].
+
+    Raises:
+        ValueError: They are not.
+    """
+    for name, values, fit in (
+        ('mean', mean, all(0 <= value <= 1 for value in mean)),
+        ('std', std, all(0 < value <= 1 for value in std)),
+    ):
+        if len(values) != 3 or not fit:
+            in_bytes = max(values, default=0) > 1
+            raise ValueError(
+                f'LeaveOneOutPreprocessor got {name}={list(values)}; allowed are three numbers '
+                f'{"above 0" if name == "std" else "from 0"} up to 1, for the channels red, green and blue of pixels '
+                f'in [0, 1]{": divide by 255" if in_bytes else ""}.'
+            )
 
 
 @fused(batch=1)

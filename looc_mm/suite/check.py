@@ -7,6 +7,8 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
+from looc_mm.config_check.check import check_config
+from looc_mm.config_check.problem import ConfigError
 from looc_mm.datasets.shards import read_canvases
 from looc_mm.engine.launch import shorten_schedule
 from looc_mm.plugins import load_files
@@ -37,11 +39,13 @@ def check(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
         name: _check_pretraining(run.path, run.config, run.changes, pictures) for name, run in reversed(first.items())
     }
     for evaluation in runs[0].evaluations:
+        _check_keys(evaluation.path, evaluation.config, runs[0].changes.evaluate_options)
         _check_evaluation(evaluation.path, evaluation.config, pictures)
     return found
 
 
 def _check_pretraining(path: str, config: Config, changes: Changes, pictures: dict[str, int]) -> dict[str, Any]:
+    _check_keys(path, config, changes.options)
     with DefaultScope.overwrite_default_scope(config.get('default_scope')):
         model = _attempt(f'The model of {path}', MODELS.build, copy.deepcopy(config.model))
         data = None
@@ -52,6 +56,17 @@ def _check_pretraining(path: str, config: Config, changes: Changes, pictures: di
     pipeline = (config.model.get('data_preprocessor') or {}).get('pipeline') or {}
     strategy = pipeline.get('strategy', 'leave_one_out') if pipeline and len(spaces) > 1 else None
     return {'method': {'type': config.model.type, 'spaces': spaces, 'strategy': strategy}, 'data': data}
+
+
+def _check_keys(path: str, config: Config, options: dict[str, Any]) -> None:
+    checked = config.copy()
+    if (config.get('train_cfg') or {}).get('max_epochs') == 0:  # random weights: nothing of the training is built
+        for key in ('train_dataloader', 'train_cfg', 'param_scheduler'):
+            checked.pop(key, None)
+    try:
+        check_config(checked, options)
+    except ConfigError as error:
+        raise ValueError(f'{path}: {error}') from error
 
 
 def _training_data(config: Config, canvases: str | None, pictures: dict[str, int]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from looc_mm.config_check.options import merge_options
 from looc_mm.configs import find_config
 
 
@@ -200,7 +201,7 @@ def _read_evaluation(path: str | Path, changes: Changes) -> Config:
 def _read(path: str | Path, options: dict[str, Any]) -> Config:
     try:
         config = Config.fromfile(path)
-        config.merge_from_dict(options)
+        merge_options(config, options)
     except Exception as error:  # whatever a config's Python raises
         raise ValueError(
             f'{path} cannot be read as a config, or an option does not fit it: {type(error).__name__}: {error}'

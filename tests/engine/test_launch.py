@@ -1,3 +1,4 @@
+import contextlib
 import ctypes
 import os
 import socket
@@ -10,7 +11,7 @@ import torch
 from mmengine.config import Config
 
 from looc_mm.engine import setup_launch, shorten_schedule
-from looc_mm.engine.launch import keep_config, slow_without_gpu, spare_threads
+from looc_mm.engine.launch import explain_shared_memory, keep_config, slow_without_gpu, spare_threads
 
 REPO = Path(__file__).parents[2]
 
@@ -74,6 +75,37 @@ def test_two_processes_train_one_model_on_the_cpu(toy_config, tmp_path):
         assert torch.equal(weight, other_weights[name])
         assert weight.abs().sum() > 0
     assert (tmp_path / 'work/epoch_3.pth').exists()
+
+
+def test_a_lack_of_shared_memory_is_explained():
+    message = (
+        "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader's workers are out"
+    )
+    with pytest.raises(ValueError, match=r'Bus error.*--shm-size=8g.*num_workers=0'), explain_shared_memory():
+        raise RuntimeError(message)
+    with pytest.raises(RuntimeError, match='another'), explain_shared_memory():
+        raise RuntimeError('another')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('tool, arguments', [('dist_train.sh', ['x.py']), ('dist_test.sh', ['x.py', 'x.pth'])])
+def test_a_second_job_on_a_machine_takes_another_port(tmp_path, tool, arguments):
+    """The default port is taken; the tool runs a script that prints the port it was given."""
+    (tmp_path / tool).write_text((REPO / 'tools' / tool).read_text())
+    (tmp_path / tool).chmod(0o755)
+    script = tmp_path / f'{tool.removeprefix("dist_").removesuffix(".sh")}.py'
+    script.write_text("import os; print('port', os.environ['MASTER_PORT'], os.environ['WORLD_SIZE'])")
+    environment = {key: value for key, value in os.environ.items() if key != 'PORT'} | {'PYTHON': sys.executable}
+    with socket.socket() as other:
+        with contextlib.suppress(OSError):  # taken by a job on this machine already
+            other.bind(('127.0.0.1', 29500))
+            other.listen()
+        done = subprocess.run(
+            [tmp_path / tool, *arguments, '2'], env=environment, capture_output=True, text=True, timeout=200
+        )
+    assert done.returncode == 0, done.stderr
+    ports = {line.split()[1] for line in done.stdout.splitlines() if line.startswith('port')}
+    assert len(ports) == 1 and '29500' not in ports and done.stdout.count(' 2\n') == 2
 
 
 def test_a_short_training_has_a_short_schedule():

@@ -44,16 +44,28 @@ def test_random_weights_need_no_data():
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'options': {'model.backbone.type': 'None'}}, 'The model of configs/looc/looc_factors.py cannot be built'),
-        ({'options': {'model.data_preprocessor.pipeline.leave_one_out': ['texture']}}, "The model of .*'texture'"),
-        ({'options': {'train_dataloader.dataset.pipeline.0.type': 'None'}}, 'The training data of .*looc_factors'),
+        ({'options': {'model.backbone.type': 'None'}}, r'looc_factors.py: .*\n.*model.backbone.type: got .None.'),
+        (
+            {'options': {'model.data_preprocessor.pipeline.leave_one_out': ['texture']}},
+            r"looc_factors.py: .*\n.*pipeline.leave_one_out: .*'texture'",
+        ),
+        (
+            {'options': {'train_dataloader.dataset.pipeline.0.type': 'None'}},
+            r'looc_factors.py: .*\n.*dataset.pipeline.0.type: got',
+        ),
         ({'canvases': 'nowhere'}, 'The training data of .*nowhere'),
         (
             {'epochs': 1, 'options': {'param_scheduler.1.convert_to_iter_based': False}},
             'The schedule of .*for 2 epochs',
         ),
-        ({'evaluate_options': {'test_cfg.protocols.0.type': 'None'}}, 'A protocol of configs/linear_eval/factors.py'),
-        ({'evaluate_options': {'test_dataloader.dataset.type': 'ImageFolder'}}, 'The data of configs/linear_eval/fac'),
+        (
+            {'evaluate_options': {'test_cfg.protocols.0.type': 'None'}},
+            r'linear_eval/factors.py: .*\n.*test_cfg.protocols.0.type: got',
+        ),
+        (
+            {'evaluate_options': {'test_dataloader.dataset.type': 'ImageFolder'}},
+            r'linear_eval/factors.py: .*\n.*dataset.data_root: is missing',
+        ),
     ],
 )
 def test_what_cannot_be_built(changes, message):
