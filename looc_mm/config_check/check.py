@@ -83,7 +83,8 @@ def _looks_meant(name: str, value: Any, known: Mapping[str, Any], paths: Mapping
     if difflib.get_close_matches(name, known, 1, 0.8):
         return True
     below = [path for path in paths if path.endswith(f'.{name}')]
-    return bool(below) and not any(_is_used(value, each) for each in paths.values())
+    used = (each for path, each in paths.items() if not path.startswith(('default_hooks.', 'log_processor.')))
+    return bool(below) and not any(_is_used(value, each) for each in used)
 
 
 def _is_used(value: Any, entry: Any) -> bool:

@@ -94,7 +94,7 @@ def test_all_at_once():
         'optim_wrapper.optimizer.lr',
     ], 'and of the model, which is not built with a wrong head, momentum follows when the head is right'
     assert 'The config has 3 mistakes' in str(caught.value)
-    with pytest.raises(ConfigError, match=r'model.momentum: MultiHeadMoCo got momentum=2; it lies in \[0, 1\]'):
+    with pytest.raises(ConfigError, match=r'model.momentum: MultiHeadMoCo got momentum=2; it must be in \[0, 1\]'):
         checked(FACTORS, 'model.momentum=2')
 
 

@@ -15,7 +15,9 @@ def load(path):
 
 
 def names(work_dir):
-    return sorted(path.name for path in Path(work_dir).iterdir() if path.is_file() and path.suffix != '.py')
+    return sorted(
+        path.name for path in Path(work_dir).iterdir() if path.suffix == '.pth' or path.name == 'last_checkpoint'
+    )
 
 
 def test_file_loads_with_weights_only_and_holds_the_history(build_runner):

@@ -74,13 +74,13 @@ call()
 """
 PRETRAINING = """
 model = dict(type='Fake')
-train_dataloader = dict(dataset=dict(type='Factors', length=4))
+train_dataloader = dict(batch_size=2, dataset=dict(type='Factors', length=4))
 train_cfg = dict(max_epochs=2)
 fake = {}
 """
 EVALUATION = """
-test_dataloader = dict(dataset=dict(type='Factors', length=4))
-test_cfg = dict(protocols=[dict(type='KNNProbe')])
+test_dataloader = dict(batch_size=2, dataset=dict(type='Factors', length=4))
+test_cfg = dict(type='FrozenFeatureLoop', dataset='d', protocols=[dict(type='KNNProbe')])
 fake = {}
 """
 

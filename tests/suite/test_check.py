@@ -64,7 +64,7 @@ def test_random_weights_need_no_data():
         ),
         (
             {'evaluate_options': {'test_dataloader.dataset.type': 'ImageFolder'}},
-            r'linear_eval/factors.py: .*\n.*dataset.data_root: is missing',
+            r'linear_eval/factors.py: .*\n.*dataset.length: is unknown: ImageFolder',
         ),
     ],
 )

@@ -12,7 +12,8 @@ from looc_mm.version import __version__
 @pytest.fixture
 def runs(place):
     data = {'type': 'Factors', 'length': 4, 'pipeline': []}
-    evaluate = {'test_cfg.train_dataloader.dataset': data, 'test_dataloader.dataset': data, 'default_scope': 'looc_mm'}
+    loader = {'batch_size': 2, 'dataset': data}
+    evaluate = {'test_cfg.train_dataloader': loader, 'test_dataloader': loader, 'default_scope': 'looc_mm'}
     train = {'model': {'type': 'ResNet', 'depth': 18}, 'train_dataloader.dataset': data, 'default_scope': 'looc_mm'}
     return place.plan([place.pretraining()], [place.evaluation()], options=train, evaluate_options=evaluate)
 
@@ -40,7 +41,7 @@ def test_the_same_command_does_nothing_the_second_time(place, runs, monkeypatch,
 
 def test_nothing_starts_when_a_run_cannot_be_built(place, runs):
     broken = place.plan([place.pretraining()], [place.evaluation()])
-    with pytest.raises(ValueError, match='The model of methods/moco.py cannot be built'):
+    with pytest.raises(ValueError, match="methods/moco.py: .*\\n.*model.type: got 'Fake'"):
         run_plan([*broken, *runs], place.records, place.folder / 'work', place.tools)
     assert place.calls() == [] and not (place.folder / 'work').exists()
 
