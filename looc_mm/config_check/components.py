@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import mmengine.registry
-import mmpretrain.registry
 from mmengine.dist.utils import _init_dist_pytorch
 from mmengine.hooks import Hook
 from mmengine.registry import FUNCTIONS, DefaultScope, Registry
@@ -25,6 +24,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import DataLoader
 
 from looc_mm import registry as ours
+from looc_mm.stack import registry as mmpretrain
 
 from .hints import hint_of
 
@@ -253,7 +253,7 @@ def top_level() -> Mapping[str, Any]:
 
 @cache
 def _all_registries() -> tuple[Registry, ...]:
-    modules = (ours, mmpretrain.registry, mmengine.registry)
+    modules = (ours, mmpretrain, mmengine.registry)
     return tuple(each for module in modules for each in vars(module).values() if isinstance(each, Registry))
 
 
