@@ -114,7 +114,7 @@ def draw_curves(figure: Figure, rows: Sequence[Mapping[str, str]], spaces: Seque
 
 def tab10_without_gray() -> list[str]:
     """Nine colours that are told apart beside a black line."""
-    colors = [*TABLEAU_COLORS.values()]
+    colors: list[Any] = [*TABLEAU_COLORS.values()]
     return [color for color in colors if color != TABLEAU_COLORS['tab:gray']]
 
 
