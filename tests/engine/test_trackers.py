@@ -20,7 +20,7 @@ def test_several_trackers_come_beside_the_files(toy_config, monkeypatch):
     monkeypatch.setattr(trackers, 'find_spec', lambda name: True)
     cfg = Config.fromfile(toy_config)
     add_trackers(cfg, [*BACKENDS, 'wandb'])
-    kinds = [backend.type for backend in cfg.visualizer.vis_backends]
+    kinds = [backend['type'] for backend in cfg.visualizer.vis_backends]
     assert kinds == ['LocalVisBackend', 'TensorboardVisBackend', 'WandbVisBackend', 'MLflowVisBackend']
 
 
