@@ -1,7 +1,6 @@
-"""Plug-ins: the README's own example as a file on the command line, and packages that are found by themselves."""
+"""Plug-ins: a file on the command line, and packages that are found by their entry points."""
 
 import json
-import re
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -15,6 +14,23 @@ from looc_mm.testing import check_augmentation
 from tests.cli.test_pretraining import FACTORS, run
 
 ROOT = Path(__file__).parents[1]
+SOLARIZE = """import torch
+
+from looc_mm.augmentations import AtomicAugmentation
+from looc_mm.registry import AUGMENTATIONS
+
+
+@AUGMENTATIONS.register_module()
+class Solarize(AtomicAugmentation):
+    name = 'solarize'  # of its space
+
+    def sample(self, batch_size, generator, image_size):  # every random choice is here
+        return {'threshold': torch.rand(batch_size, generator=generator)}
+
+    def apply(self, images, params):  # no random choice; (B, 3, H, W) in [0, 1]
+        threshold = params['threshold'].to(images.device)[:, None, None, None]
+        return torch.where(images < threshold, images, 1 - images)
+"""
 CONFIG = f"""
 _base_ = '{ROOT}/configs/looc/looc_factors.py'
 crop, solarize = dict(type='RandomResizedCrop', size=48), dict(type='Solarize')
@@ -25,10 +41,8 @@ model = dict(data_preprocessor=dict(pipeline=pipeline))
 
 @pytest.fixture
 def solarize(tmp_path) -> Path:
-    """The file that the README shows."""
-    code = re.search(r'```python\n(# my_augmentations\.py\n.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)
     path = tmp_path / 'my_augmentations.py'
-    path.write_text(code[1])
+    path.write_text(SOLARIZE)
     return path
 
 
@@ -59,7 +73,7 @@ def plugin(tmp_path):
     return write
 
 
-def test_the_readmes_example_keeps_the_contract(solarize):
+def test_a_file_keeps_the_contract(solarize):
     plugins.load_files([solarize])
     check_augmentation(AUGMENTATIONS.build(dict(type='Solarize')))
 
@@ -202,7 +216,7 @@ def test_show_views(solarize, config, photographs, tmp_path):
     cv2.imwrite(str(photo), photographs[0])
     show = [sys.executable, ROOT / 'tools/show_views.py', config, photo, '--out', tmp_path / 'views.png']
     assert 'q, k_0, k_solarize' in run(*show, '--plugin', solarize)
-    assert 'Solarize is no registered augmentation' in run(*show, fails=True)
+    assert "got 'Solarize', which is no augmentation that is registered" in run(*show, fails=True)
 
 
 @pytest.mark.slow
