@@ -41,11 +41,22 @@ COLUMNS = {
 }
 
 
+#: The words for a changed entry of a config, by how its key ends; {} is the value.
+CHANGES = {
+    'augmentations.0.scale': 'crops from {0[0]} of the area',
+    'augmentations.2.prob': 'rotation with probability {0}',
+    'mask_false_negatives': 'mask_false_negatives={0}',
+    'queue_len': 'queues of {0}',
+}
+
+
 def table(records: Sequence[Mapping[str, Any]]) -> str:
     """A row for each method: mean over the seeds, half of its 95 % interval, and CPU minutes of a training."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
+    common = set.intersection(*(set(map(repr, options(record).items())) for record in records))
     for record in records:
-        groups.setdefault(title(record), []).append(record)
+        own = {key: each for key, each in options(record).items() if repr((key, each)) not in common}
+        groups.setdefault(', '.join([title(record), *map(words, own, own.values())]), []).append(record)
     columns = [name for name in COLUMNS if any(value(record, name) is not None for record in records)]
     lines = [['V, top-1 %', 'seeds', 'epochs', 'CPU minutes', *(COLUMNS[name] for name in columns)]]
     lines.append(['---'] * len(lines[0]))
@@ -56,6 +67,16 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
         cells = [cell([each for each in (value(record, name) for record in group) if each]) for name in columns]
         lines.append([method, str(len(group)), str(group[0]['epochs']), f'{minutes:.1f}' if minutes else '', *cells])
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def options(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The changed entries of a record's config."""
+    return dict(record['changes'].get('options') or {})
+
+
+def words(key: str, changed: Any) -> str:
+    """A change of a config for a row's name."""
+    return next((text.format(changed) for end, text in CHANGES.items() if key.endswith(end)), f'{key}={changed}')
 
 
 def title(record: Mapping[str, Any]) -> str:
