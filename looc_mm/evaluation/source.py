@@ -14,6 +14,7 @@ from looc_mm.models.representation import resolve_spaces
 from looc_mm.models.space_figures import LEARNING
 
 from .cache import FeatureCache, cache_key
+from .classes import check_same_classes
 from .extract import extract
 from .features import Features, FeatureSet
 
@@ -36,7 +37,7 @@ class FeatureSource:
         names: The one that :meth:`features` gives, for :meth:`FeatureSet.select`: the first of them.
 
     Raises:
-        ValueError: The model has no such space.
+        ValueError: The model has no such space, or the splits differ in classes.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class FeatureSource:
             split: copy.deepcopy(each) for split, each in loaders.items() if isinstance(each, dict)
         }
         self.loaders: dict[str, DataLoader] = {split: self._build(each) for split, each in loaders.items()}
+        for loader in self.loaders.values():
+            self._check(loader)
         self.sets: dict[str, FeatureSet] = {}
 
     @property
@@ -158,7 +161,12 @@ class FeatureSource:
             kept = {'pipeline': cfg['dataset'].get('pipeline', [])} if 'type' in dataset else cfg['dataset']
             cfg['dataset'] = {**kept, **dataset}
             self.loaders[name] = self._build(cfg)
+            self._check(self.loaders[name])
         return self.loaders[name]
+
+    def _check(self, loader: DataLoader) -> None:
+        if 'train' in self.loaders:
+            check_same_classes(self.loaders['train'].dataset, loader.dataset)
 
     def _extract(self, loader: DataLoader, rotate: str | None) -> FeatureSet:
         def make() -> FeatureSet:
