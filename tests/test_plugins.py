@@ -216,7 +216,7 @@ def test_show_views(solarize, config, photographs, tmp_path):
     cv2.imwrite(str(photo), photographs[0])
     show = [sys.executable, ROOT / 'tools/show_views.py', config, photo, '--out', tmp_path / 'views.png']
     assert 'q, k_0, k_solarize' in run(*show, '--plugin', solarize)
-    assert "got 'Solarize', which is no augmentation that is registered" in run(*show, fails=True)
+    assert "got 'Solarize', which is no atomic augmentation that is registered" in run(*show, fails=True)
 
 
 @pytest.mark.slow

@@ -90,8 +90,9 @@ def _looks_meant(name: str, value: Any, known: Mapping[str, Any], paths: Mapping
 def _is_used(value: Any, entry: Any) -> bool:
     if isinstance(value, str) and isinstance(entry, str):
         return value in entry
-    if isinstance(value, Mapping) and isinstance(entry, Mapping):  # the base config may have added keys
-        return all(key in entry and _is_used(each, entry[key]) for key, each in value.items())
+    if isinstance(value, Mapping) and isinstance(entry, Mapping):
+        # The base config may have added keys, and the command line may have changed values.
+        return all(key in entry for key in value) and any(_is_used(each, entry[key]) for key, each in value.items())
     return type(value) is type(entry) and value == entry
 
 

@@ -152,7 +152,8 @@ def test_random_weights_are_a_baseline_that_says_so(run_tool, pretraining, capsy
 
 def test_a_model_in_the_evaluation_config_wins(run_tool, checkpoint, tmp_path):
     config = tmp_path / 'own_model.py'
-    config.write_text(f'_base_ = {str(FACTORS)!r}\n{PRETRAINING.replace("channels=8", "channels=16")}')
+    wider = PRETRAINING.replace('channels=8', 'channels=16').replace('in_channels=64', 'in_channels=128')
+    config.write_text(f'_base_ = {str(FACTORS)!r}\n{wider}')
     with pytest.raises(ValueError, match='epoch_1.pth does not fit the model.*backbone.conv1.weight'):
         run_tool(config, checkpoint)
 

@@ -152,9 +152,13 @@ def test_a_wrong_line_of_a_file(tmp_path, text, message):
         checked(FACTORS, text=text, folder=tmp_path)
 
 
-def test_a_variable_that_is_merged_with_the_base_is_used(tmp_path):
-    text = "pipeline = dict(leave_one_out=['color'])\nmodel = dict(data_preprocessor=dict(pipeline=pipeline))"
-    checked(FACTORS, text=text, folder=tmp_path)
+@pytest.mark.parametrize('words', [(), ('model.data_preprocessor.pipeline.strategy=independent',)])
+def test_a_variable_that_is_merged_with_the_base_is_used(tmp_path, words):
+    text = """
+pipeline = dict(leave_one_out=['color'], strategy='leave_one_out')
+model = dict(data_preprocessor=dict(pipeline=pipeline))
+"""
+    checked(FACTORS, *words, text=text, folder=tmp_path)
 
 
 class _Parent(nn.Module):
