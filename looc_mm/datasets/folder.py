@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from mmengine.logging import print_log
@@ -13,6 +13,13 @@ from looc_mm.stack import CustomDataset
 from .label_file import check_label_file
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.ppm', '.pgm')
+
+
+def visible_files(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Paths of all files below a folder, without hidden files and folders; links are followed."""
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith('.')]
+        yield from (os.path.join(parent, name) for name in files if not name.startswith('.'))
 
 
 @DATASETS.register_module()
@@ -95,10 +102,8 @@ class ImageFolder(CustomDataset):
         return super().is_valid_file(filename) and not filename.startswith('.')
 
     def _images(self, folder: str) -> list[str]:
-        images = []
-        for parent, folders, files in os.walk(os.path.join(self.img_prefix, folder), followlinks=True):
-            folders[:] = [name for name in folders if not name.startswith('.')]
-            images += [os.path.join(parent, name) for name in files if self.is_valid_file(name)]
+        files = visible_files(os.path.join(self.img_prefix, folder))
+        images = [path for path in files if self.is_valid_file(os.path.basename(path))]
         if folder and not images:
             print_log(f'No images of class {folder!r} in {self.img_prefix!r}', logger='current', level=logging.WARNING)
         return sorted(images)

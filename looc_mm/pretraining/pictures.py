@@ -10,7 +10,7 @@ from statistics import median
 
 from PIL import Image
 
-from looc_mm.datasets.folder import EXTENSIONS, ImageFolder
+from looc_mm.datasets.folder import EXTENSIONS, ImageFolder, visible_files
 
 #: Pictures whose sizes are read, from the headers of the files.
 SAMPLE = 500
@@ -83,14 +83,18 @@ def find_pictures(folder: str | Path, seed: int = 0) -> PictureFolder:
         raise FileNotFoundError(f'There is no folder {str(folder)!r}; give a folder of pictures, of any depth.')
     split = all((root / name).is_dir() for name in ('train', 'val'))
     root = (root / 'train' if split else root).resolve()
-    passed_over = _other_files(root)
-    try:
-        paths = [sample['img_path'] for sample in ImageFolder(str(root), lazy_init=True).load_data_list()]
-    except FileNotFoundError as error:
+    is_picture = ImageFolder(str(root), lazy_init=True).is_valid_file
+    paths, passed_over = [], Counter[str]()
+    for path in sorted(visible_files(root)):
+        if is_picture(os.path.basename(path)):
+            paths.append(path)
+        else:
+            passed_over[Path(path).suffix.lower()] += 1
+    if not paths:
         held = f'only {_counts(passed_over)}' if passed_over else 'no file'
         raise FileNotFoundError(
             f'{str(root)!r} holds no pictures, {held}. Names of pictures end with {" ".join(EXTENSIONS)}.'
-        ) from error
+        )
     sizes, unreadable = [], []
     for path in random.Random(seed).sample(paths, min(SAMPLE, len(paths))):
         try:
@@ -102,16 +106,6 @@ def find_pictures(folder: str | Path, seed: int = 0) -> PictureFolder:
         raise ValueError(f'None of {len(unreadable)} pictures in {str(root)!r} can be opened, such as {unreadable[0]}.')
     endings = Counter(Path(path).suffix.lower() for path in paths)
     return PictureFolder(root, split, endings, passed_over, sizes, unreadable)
-
-
-def _other_files(root: Path) -> Counter[str]:
-    """Files that :class:`looc_mm.datasets.ImageFolder` passes over, by ending."""
-    found: Counter[str] = Counter()
-    for _, folders, files in os.walk(root, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith('.')]
-        endings = (Path(name).suffix.lower() for name in files if not name.startswith('.'))
-        found.update(ending for ending in endings if ending not in EXTENSIONS)
-    return found
 
 
 def _counts(endings: Mapping[str, int]) -> str:
