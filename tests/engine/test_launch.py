@@ -91,7 +91,8 @@ def test_a_lack_of_shared_memory_is_explained():
 @pytest.mark.parametrize('tool, arguments', [('dist_train.sh', ['x.py']), ('dist_test.sh', ['x.py', 'x.pth'])])
 def test_a_second_job_on_a_machine_takes_another_port(tmp_path, tool, arguments):
     """The default port is taken; the tool runs a script that prints the port it was given."""
-    (tmp_path / tool).write_text((REPO / 'tools' / tool).read_text())
+    for name in (tool, 'launch.sh'):
+        (tmp_path / name).write_text((REPO / 'tools' / name).read_text())
     (tmp_path / tool).chmod(0o755)
     script = tmp_path / f'{tool.removeprefix("dist_").removesuffix(".sh")}.py'
     script.write_text("import os; print('port', os.environ['MASTER_PORT'], os.environ['WORLD_SIZE'])")
