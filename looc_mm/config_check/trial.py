@@ -67,7 +67,7 @@ def _attempt(part: Component, config: Mapping[str, Any]) -> Problem | None:
             part.registry.build(settings)
     except ERRORS as error:
         return explained(part, error)
-    except OSError:  # a missing file: the run says so when it opens it
+    except OSError:  # a missing file: the run names it when it opens it
         return None
     return None
 
