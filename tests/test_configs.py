@@ -228,7 +228,7 @@ def test_variants_of_looc_on_in100():
     folder = {
         'train_dataloader.batch_size': 64,
         'train_dataloader.num_workers': 4,
-        'train_dataloader.dataset': dict(type='ImageFolder', data_root='data/pictures', pipeline=canvas),
+        'train_dataloader.dataset': dict(type='ImageFolder', data_root='data/photos', pipeline=canvas),
         'param_scheduler': dict(type='CosineAnnealingLR', convert_to_iter_based=True),
         'train_cfg.max_epochs': 200,
         'model.neck.queue_len': 4096,
@@ -250,7 +250,7 @@ def test_the_small_network_on_a_folder():
     crop, *_, blur = expected['model']['data_preprocessor']['pipeline']['augmentations']
     crop['size'], blur['sigma'] = 64, (0.1, 0.6)
     canvas = [dict(type='LoadCanvas', size=88), dict(type='PackCanvas')]
-    dataset = dict(type='ImageFolder', data_root='data/pictures', pipeline=canvas)
+    dataset = dict(type='ImageFolder', data_root='data/photos', pipeline=canvas)
     expected['train_dataloader']['dataset'] = dataset
     assert not list(differences(expected, value(ROOT / 'looc/looc_r18_folder.py')))
     moco = changed(expected, METHODS['moco/moco'])

@@ -7,7 +7,7 @@ train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='ImageFolder',
-        data_root='data/pictures',
+        data_root='data/photos',
         pipeline=[dict(type='LoadCanvas', size=88), dict(type='PackCanvas')],
     )
 )

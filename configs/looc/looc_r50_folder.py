@@ -4,7 +4,7 @@ _canvas = _base_.train_dataloader.dataset.pipeline
 train_dataloader = dict(
     batch_size=64,
     num_workers=4,
-    dataset=dict(_delete_=True, type='ImageFolder', data_root='data/pictures', pipeline=_canvas),
+    dataset=dict(_delete_=True, type='ImageFolder', data_root='data/photos', pipeline=_canvas),
 )
 param_scheduler = dict(_delete_=True, type='CosineAnnealingLR', convert_to_iter_based=True)
 train_cfg = dict(max_epochs=200)

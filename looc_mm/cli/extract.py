@@ -25,8 +25,8 @@ def extract(
 
     For example::
 
-        looc extract work_dirs/looc/epoch_200.pth pictures features.npz
-        looc extract work_dirs/looc/epoch_200.pth pictures features.parquet --spaces V all
+        looc extract runs/photos data/photos features.npz
+        looc extract runs/photos data/photos features.parquet --spaces V all
 
     ``looc_mm.export.get_features`` gives the features of one representation as an array.
 

@@ -27,7 +27,7 @@ def pack_canvases(
     For example::
 
         looc pack-canvases looc_r50_in100 data/in100_canvases
-        looc pack-canvases data/pictures data/pictures_canvases --size 256
+        looc pack-canvases data/photos data/photos_canvases --size 256
         looc pack-canvases --verify data/in100_canvases
 
     The sizes of their originals and the labels are written too. Started again, it makes what is missing.

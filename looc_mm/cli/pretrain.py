@@ -94,9 +94,9 @@ def pretrain(
 
     For example::
 
-        looc pretrain pictures --out work_dirs/mine --minutes 10
-        looc pretrain pictures --out work_dirs/mine  # the second call continues an interrupted run
-        looc pretrain pictures --out work_dirs/moco --minutes 10 --spaces none  # MoCo, to compare
+        looc pretrain data/photos --out runs/photos --minutes 10
+        looc pretrain data/photos --out runs/photos  # the second call continues an interrupted run
+        looc pretrain data/photos --out runs/moco --minutes 10 --spaces none  # MoCo, to compare
 
     It chooses settings for the pictures, the machine and the time, prints them with reasons, and writes them to
     OUT/config.py, a config for "looc train". Pictures in PICTURES/val are left unseen if there are train and val.
