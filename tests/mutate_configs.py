@@ -78,7 +78,8 @@ MISPLACED = [
     'amp=True',
 ]
 ALLOWED = re.compile(
-    r'allowed|or more|more than|at least|at most|positive|True or False|needs it|<=|>=|Did you mean|has the splits',
+    r'allowed|among \[|Those of|or more|more than|at least|at most|positive|True or False|needs it|<=|>=|Did you mean|'
+    r'has the splits',
     re.I,
 )
 

@@ -1,5 +1,6 @@
 """Whether a value of a config fits the type hint of the argument that it is for."""
 
+import contextlib
 import inspect
 import types
 import typing
@@ -86,11 +87,15 @@ def shown(hint: Any) -> str:
 
 @cache
 def hints_of(function: Any) -> dict[str, Any]:
-    """The type hints of a function; empty if they cannot be read."""
+    """The type hints of a function, without those that cannot be read."""
     try:
         return typing.get_type_hints(function)
-    except Exception:  # names that only a type checker imports
-        return {}
+    except Exception:  # names that only a type checker imports: read the others one by one
+        names, found = getattr(function, '__globals__', {}), {}
+        for name, hint in getattr(function, '__annotations__', {}).items():
+            with contextlib.suppress(Exception):
+                found |= typing.get_type_hints(types.SimpleNamespace(__annotations__={name: hint}), names)
+        return found
 
 
 def hint_of(function: Any, parameter: inspect.Parameter) -> Any:

@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / 'projects/results/records/recipe'
 DATA = ('imagenette', 'flowers5', 'signdigits')
 METHODS = {'looc': (), 'moco': ('--spaces', 'none')}
+#: Hands that show digits are not mirrored.
+OPTIONS = {'signdigits': ('--no-flip',)}
 #: Columns of the table: title, method, and the representation of the answer.
 COLUMNS = [
     ('LooC: V', 'looc', 'V'),
@@ -49,7 +51,8 @@ def run(data: str, minutes: float, method: str, seed: int, work_dir: Path) -> No
         return
     out = work_dir / name
     fresh, start = not out.exists(), time.perf_counter()
-    looc('pretrain', ROOT / 'data' / data, '--out', out, '--minutes', minutes, '--seed', seed, *METHODS[method])
+    options = (*METHODS[method], *OPTIONS.get(data, ()))
+    looc('pretrain', ROOT / 'data' / data, '--out', out, '--minutes', minutes, '--seed', seed, *options)
     clock = out / 'seconds'
     if fresh:
         clock.write_text(f'{time.perf_counter() - start:.1f}')
@@ -61,6 +64,7 @@ def run(data: str, minutes: float, method: str, seed: int, work_dir: Path) -> No
         'minutes': minutes,
         'method': method,
         'seed': seed,
+        'options': options,
         'seconds': float(clock.read_text()) if clock.exists() else None,
         'settings': settings(out / 'config.py'),
         'device': machine.device_name(),

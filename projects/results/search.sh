@@ -22,7 +22,7 @@ run 8 model.neck.queue_len=512
 run 8 model.head.temperature=0.2
 run 8 optim_wrapper.optimizer.type=SGD optim_wrapper.optimizer.lr=0.06 optim_wrapper.optimizer.weight_decay=0.0005 \
     optim_wrapper.optimizer.momentum=0.9
-run 8 train_dataloader.batch_size=128
+run 8 train_dataloader.batch_size=128 model.neck.queue_len=128
 run 8 model.neck.hid_channels=2048
 run 8 model.backbone.zero_init_residual=False
 run 3 model.backbone.stem_channels=32 model.backbone.base_channels=32 model.neck.in_channels=256

@@ -47,6 +47,7 @@ def test_every_config_passes(name):
         (FACTORS, 'optimizer.lr=100', 'optimizer.lr: .*Did you mean optim_wrapper.optimizer.lr?'),
         (FACTORS, 'train_dataloder.batch_size=4', 'train_dataloder.batch_size: .*mean train_dataloader.batch_size?'),
         (FACTORS, 'max_epochs=50', 'max_epochs: .*Did you mean train_cfg.max_epochs?'),
+        (FACTORS, 'train_dataloader.num_workers=1,5x', 'train_dataloader.num_workers: got .*; allowed: int'),
         (FACTORS, 'train_pipeline=x', 'train_pipeline: is set on the command line, and nothing reads'),
         (FACTORS, 'model.nekc.in_channels=4', "model.nekc: .*no argument 'nekc'. Did you mean neck?"),
         (FACTORS, 'train_cfg.max_epoch=5', 'train_cfg.max_epoch: .*Did you mean max_epochs?'),
