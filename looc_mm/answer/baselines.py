@@ -17,6 +17,7 @@ from looc_mm.export.features import Pictures
 from looc_mm.stack import HOGGenerator
 
 HISTOGRAM, HOG = 'colour histogram', 'HOG'
+BOTH = f'{HISTOGRAM} + {HOG}'
 #: Side in pixels of the crops; 14 cells of 8 pixels is the least that HOGGenerator takes.
 SIDE = 112
 #: Bins of hue, saturation and value.

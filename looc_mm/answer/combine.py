@@ -8,7 +8,7 @@ from torch import Tensor
 from looc_mm.evaluation import Features
 from looc_mm.evaluation.features import FeatureSet
 
-from .baselines import HISTOGRAM, HOG
+from .baselines import BOTH, HISTOGRAM, HOG
 from .compare import RANDOM
 
 
@@ -24,13 +24,14 @@ def combinations(
         spaces: Names of the spaces, the invariant one first.
         found: Of the trained network, for both splits.
         random: V of random weights.
-        fixed: Colour histogram and HOG.
+        fixed: Colour histogram and HOG, for both splits.
     """
     labels = {split: each.labels for split, each in found.items()}
     parts: dict[str, dict[str, Tensor]] = {}  # name -> split -> N x C
     parts[RANDOM] = {split: each.x for split, each in random.items()}
     for name in (HISTOGRAM, HOG):
         parts[name] = {split: fixed[split][name].to(parts[RANDOM][split].device) for split in found}
+    parts[BOTH] = stacked([parts[HISTOGRAM], parts[HOG]])
     parts['V'] = {split: each.select(['V']).x for split, each in found.items()}
     for space in spaces:
         parts[f'Z_{space}'] = {split: each.parts[space] for split, each in found.items()}

@@ -16,17 +16,18 @@ from torch import Tensor
 
 from looc_mm.models.space_figures import lower_bound
 
-from .baselines import HISTOGRAM, HOG
+from .baselines import BOTH, HISTOGRAM, HOG
 
 ALPHA = 0.05
 RANDOM = 'random weights'
-BASELINES = (RANDOM, HISTOGRAM, HOG)
+BASELINES = (RANDOM, HISTOGRAM, HOG, BOTH)
 BETTER, SAME, WORSE = 'better', 'no difference', 'worse'
 
 _SUBJECTS = {
     RANDOM: ('Random weights do as well', 'Random weights are better'),
     HISTOGRAM: ('A colour histogram does as well', 'A colour histogram is better'),
     HOG: ('HOG does as well', 'HOG is better'),
+    BOTH: ('Colour histogram + HOG do as well', 'Colour histogram + HOG are better'),
 }
 
 
@@ -99,8 +100,9 @@ def conclude(hits: Mapping[str, Tensor], guess: Tensor, groups: Tensor) -> Concl
 
     1. No representation is better than to guess the most frequent class: nothing beats guessing.
     2. No representation is better or worse than V: nothing differs beyond chance.
-    3. V is not better than a baseline (random weights, colour histogram, HOG): the best such baseline does as well, or
-       is better; and if a representation of the model is better than V and than this baseline, use the best of them.
+    3. V is not better than a baseline (random weights, colour histogram, HOG, both of them): the best such baseline
+       does as well, or is better; and if a representation of the model is better than V and than this baseline, use
+       the best of them.
     4. A representation of the model is better than V: use the best of them.
     5. Use V.
 

@@ -32,9 +32,9 @@ def export(
         format: torchvision or timm: the backbone under their names, as .pth or .safetensors; safetensors: any backbone
             under MMPreTrain's names; onnx: the network (pip install onnx onnxscript onnxruntime). Default: by the
             ending of out, for .pth torchvision
-        spaces: onnx: an output for each of these: "V" (the default), a space, spaces joined by "+" (th
-            eir concatenation), or "all" (each space). Other formats, for LooC++ only: the space
-            whose last stage the backbone gets
+        spaces: onnx: an output for each of these: "V" (the default), a space, spaces joined by "+" (their
+            concatenation), or "all" (each space). Other formats, for LooC++ only: the space whose last stage the
+            backbone gets
         size: side of the input in pixels; default: the training's
         trust_checkpoint: allow the checkpoint to run code on loading
         plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once

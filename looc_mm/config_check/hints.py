@@ -91,7 +91,8 @@ def hints_of(function: Any) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function)
     except Exception:  # names that only a type checker imports: read the others one by one
-        names, found = getattr(function, '__globals__', {}), {}
+        names = getattr(function, '__globals__', {})
+        found: dict[str, Any] = {}
         for name, hint in getattr(function, '__annotations__', {}).items():
             with contextlib.suppress(Exception):
                 found |= typing.get_type_hints(types.SimpleNamespace(__annotations__={name: hint}), names)

@@ -7,6 +7,7 @@ A table is what is between ``<!-- records: NAME -->`` and ``<!-- end -->``; NAME
 """
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,13 +15,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from looc_mm.answer.baselines import BOTH, HISTOGRAM, HOG
+from looc_mm.answer.compare import RANDOM
 from looc_mm.files import atomic_write
 from looc_mm.suite.records import read_records
 from looc_mm.suite.table import t_interval
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / 'docs/results.md', ROOT / 'README.md')
-MARKED = re.compile(r'(<!-- records: (\w+) -->\n).*?(\n<!-- end -->)', re.DOTALL)
+MARKED = re.compile(r'(<!-- records: (\w+) -->\n).*?(<!-- end -->)', re.DOTALL)
 #: A method's name in the tables, by how its config's name begins; the first that fits.
 METHODS = {
     'moco_rotation': 'MoCo v2 + rotation',
@@ -41,12 +44,37 @@ COLUMNS = {
 }
 
 
+#: Columns of the table of recipes: title, method, and the representation of the answer.
+RECIPE = [
+    ('LooC: V', 'looc', 'V'),
+    ('V + rotation', 'looc', 'V + Z_rotation'),
+    ('V + color', 'looc', 'V + Z_color'),
+    ('LooC, color: V', 'color', 'V'),
+    ('MoCo: V', 'moco', 'V'),
+    ('random weights', 'looc', RANDOM),
+    ('colour histogram', 'looc', HISTOGRAM),
+    ('HOG', 'looc', HOG),
+    ('histogram + HOG', 'looc', BOTH),
+    ('LooC: V + histogram + HOG', 'looc', f'V + {HISTOGRAM} + {HOG}'),
+]
 #: The words for a changed entry of a config, by how its key ends; {} is the value.
 CHANGES = {
     'augmentations.0.scale': 'crops from {0[0]} of the area',
     'augmentations.2.prob': 'rotation with probability {0}',
     'mask_false_negatives': 'mask_false_negatives={0}',
     'queue_len': 'queues of {0}',
+    'augmentations.0.size': 'views of {0} pixels',
+    'head.temperature': 'temperature {0}',
+    'optimizer.type': '{0}',
+    'optimizer.lr': 'learning rate {0}',
+    'optimizer.weight_decay': 'weight decay {0}',
+    'optimizer.momentum': 'momentum {0}',
+    'batch_size': 'batches of {0}',
+    'hid_channels': 'heads {0} wide',
+    'zero_init_residual': 'zero_init_residual={0}',
+    'base_channels': 'a base of {0} channels',
+    'stem_channels': '',
+    'in_channels': '',
 }
 
 
@@ -56,7 +84,7 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
     common = set.intersection(*(set(map(repr, options(record).items())) for record in records))
     for record in records:
         own = {key: each for key, each in options(record).items() if repr((key, each)) not in common}
-        groups.setdefault(', '.join([title(record), *map(words, own, own.values())]), []).append(record)
+        groups.setdefault(', '.join(filter(None, [title(record), *map(words, own, own.values())])), []).append(record)
     columns = [name for name in COLUMNS if any(value(record, name) is not None for record in records)]
     lines = [['V, top-1 %', 'seeds', 'epochs', 'CPU minutes', *(COLUMNS[name] for name in columns)]]
     lines.append(['---'] * len(lines[0]))
@@ -67,6 +95,31 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
         cells = [cell([each for each in (value(record, name) for record in group) if each]) for name in columns]
         lines.append([method, str(len(group)), str(group[0]['epochs']), f'{minutes:.1f}' if minutes else '', *cells])
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def recipe_table(records: Sequence[Mapping[str, Any]]) -> str:
+    """A row for each folder and budget of "looc pretrain": linear top-1 in percent, means over the seeds."""
+    rows = [['pictures', 'minutes', 'seeds', *(title for title, _, _ in RECIPE)]]
+    rows.append(['---'] * len(rows[0]))
+    for data in sorted({each['data'] for each in records}):
+        for minutes in sorted({each['minutes'] for each in records if each['data'] == data}):
+            group = [each for each in records if (each['data'], each['minutes']) == (data, minutes)]
+            seeds = len({each['seed'] for each in group})
+            cells = [recipe_mean(group, method, name) for _, method, name in RECIPE]
+            rows.append([data, f'{minutes:g}', str(seeds), *cells])
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
+
+
+def recipe_mean(group: Sequence[Mapping[str, Any]], method: str, name: str) -> str:
+    """The mean of a representation over the seeds, '-' without a record."""
+    values = [
+        row['linear']
+        for each in group
+        if each['method'] == method
+        for row in each['answer']['rows']
+        if row['name'] == name
+    ]
+    return f'{sum(values) / len(values):.1f}' if values else '-'
 
 
 def options(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,9 +165,14 @@ def fill(text: str, records: Path) -> str:
     """
 
     def make(found: re.Match[str]) -> str:
-        if not (rows := read_records(records / found[2])):
+        files = sorted((records / found[2]).glob('*.json'))
+        if not files:
             raise ValueError(f'The table {found[2]!r} has no records in {records / found[2]}.')
-        return f'{found[1]}\n{table(rows)}\n{found[3]}'
+        if found[2] == 'recipe':
+            rows = recipe_table([json.loads(path.read_text()) for path in files])
+        else:
+            rows = table(read_records(records / found[2]))
+        return f'{found[1]}\n{rows}\n\n{found[3]}'
 
     return MARKED.sub(make, text)
 

@@ -2,7 +2,7 @@
 
 python projects/results/recipe.py                                # all runs; what is recorded is skipped
 python projects/results/recipe.py --data flowers5 --minutes 3    # some of them
-python projects/results/recipe.py --table                        # prints the records
+python projects/results/page.py                                   # writes their table to docs/results.md
 
 It needs data/imagenette, data/flowers5 and data/signdigits, each with {train,val}/<class>/. A run that was interrupted
 is continued by the same command; its record then has no seconds, as they are not those of one piece.
@@ -14,32 +14,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from looc_mm import machine
-from looc_mm.answer.baselines import HISTOGRAM, HOG
-from looc_mm.answer.compare import RANDOM
 from looc_mm.files import atomic_write
 
 ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / 'projects/results/records/recipe'
 DATA = ('imagenette', 'flowers5', 'signdigits')
-METHODS = {'looc': (), 'moco': ('--spaces', 'none')}
+METHODS = {'looc': ('--spaces', 'rotation', 'color'), 'color': ('--spaces', 'color'), 'moco': ('--spaces', 'none')}
 #: Hands that show digits are not mirrored.
 OPTIONS = {'signdigits': ('--no-flip',)}
-#: Columns of the table: title, method, and the representation of the answer.
-COLUMNS = [
-    ('LooC: V', 'looc', 'V'),
-    ('V + rotation', 'looc', 'V + Z_rotation'),
-    ('V + color', 'looc', 'V + Z_color'),
-    ('MoCo: V', 'moco', 'V'),
-    ('random weights', 'looc', RANDOM),
-    ('colour histogram', 'looc', HISTOGRAM),
-    ('HOG', 'looc', HOG),
-    ('LooC: V + histogram + HOG', 'looc', f'V + {HISTOGRAM} + {HOG}'),
-]
 
 
 def run(data: str, minutes: float, method: str, seed: int, work_dir: Path) -> None:
@@ -100,31 +86,6 @@ def settings(config: Path) -> dict[str, Any]:
     }
 
 
-def table(records: Sequence[dict[str, Any]]) -> str:
-    """Linear top-1 in percent: a row for each data set and budget, means over the seeds."""
-    rows = [['pictures', 'minutes', 'seeds', *(title for title, _, _ in COLUMNS)]]
-    rows.append(['---'] * len(rows[0]))
-    for data in DATA:
-        for minutes in sorted({each['minutes'] for each in records if each['data'] == data}):
-            group = [each for each in records if (each['data'], each['minutes']) == (data, minutes)]
-            seeds = len({each['seed'] for each in group})
-            cells = [mean(group, method, name) for _, method, name in COLUMNS]
-            rows.append([data, f'{minutes:g}', str(seeds), *cells])
-    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
-
-
-def mean(group: Sequence[dict[str, Any]], method: str, name: str) -> str:
-    """The mean of a representation over the seeds, '-' without a record."""
-    values = [
-        row['linear']
-        for each in group
-        if each['method'] == method
-        for row in each['answer']['rows']
-        if row['name'] == name
-    ]
-    return f'{sum(values) / len(values):.1f}' if values else '-'
-
-
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--data', nargs='+', choices=DATA, default=DATA)
@@ -132,12 +93,9 @@ if __name__ == '__main__':
     parser.add_argument('--methods', nargs='+', choices=METHODS, default=list(METHODS))
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/recipe'))
-    parser.add_argument('--table', action='store_true', help='print the records, run nothing')
     asked = parser.parse_args()
-    if not asked.table:
-        for minutes in asked.minutes:
-            for seed in asked.seeds:
-                for data in asked.data:
-                    for method in asked.methods:
-                        run(data, minutes, method, seed, asked.work_dir)
-    print(table([json.loads(path.read_text()) for path in sorted(RECORDS.glob('*.json'))]))
+    for minutes in asked.minutes:
+        for seed in asked.seeds:
+            for data in asked.data:
+                for method in asked.methods:
+                    run(data, minutes, method, seed, asked.work_dir)

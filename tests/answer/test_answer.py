@@ -58,17 +58,19 @@ def result(run, pictures):
 
 def test_rows_and_files(result, run):
     assert [each.name for each in result.rows] == [
-        *('random weights', HISTOGRAM, 'HOG', 'V', 'Z_invariant', 'Z_rotation', 'Z_color', 'all spaces'),
+        *('random weights', HISTOGRAM, 'HOG', 'colour histogram + HOG', 'V', 'Z_invariant', 'Z_rotation', 'Z_color'),
+        'all spaces',
         *('V + Z_rotation', 'V + Z_color', 'V + colour histogram', 'V + HOG', 'V + colour histogram + HOG'),
     ]
     rows = {each.name: each for each in result.rows}
     assert rows[HISTOGRAM].linear == 100 and rows[HISTOGRAM].knn == 100 and rows[HISTOGRAM].linear_interval[0] < 90
     assert [rows[name].width for name in ('V', 'all spaces', 'V + colour histogram + HOG')] == [64, 24, 64 + 256 + 1323]
+    assert rows['colour histogram + HOG'].width == 256 + 1323
     assert [name for name, each in rows.items() if not each.learnt] == ['Z_rotation', 'V + Z_rotation']
     assert result.not_learnt == ['rotation'] and result.guess == pytest.approx(100 / 3)
     assert (result.train, result.test, result.groups, result.epoch) == (36, 18, 18, 3)
     saved = json.loads((run / 'answer_colors' / 'answer.json').read_text())
-    assert saved['sentence'] == result.sentence and len(saved['rows']) == 13
+    assert saved['sentence'] == result.sentence and len(saved['rows']) == 14
     assert (run / 'answer_colors' / 'answer.png').stat().st_size > 20_000
 
 

@@ -15,8 +15,9 @@ def first(number):
     return torch.arange(N) < number
 
 
-def conclusion(v=100, random=60, histogram=60, hog=60, guess=40, **others):
-    hits = {'random weights': first(random), 'colour histogram': first(histogram), 'HOG': first(hog), 'V': first(v)}
+def conclusion(v=100, random=60, histogram=60, hog=60, both=60, guess=40, **others):
+    hits = {'random weights': first(random), 'colour histogram': first(histogram), 'HOG': first(hog)}
+    hits |= {'colour histogram + HOG': first(both), 'V': first(v)}
     hits |= {name.replace('_and_', ' + '): first(number) for name, number in others.items()}
     return conclude(hits, first(guess), ALONE)
 
@@ -57,14 +58,14 @@ def test_holm_by_hand():
 
 
 def test_nothing_beats_guessing():
-    got = conclusion(v=42, random=41, histogram=40, hog=41, guess=40)
+    got = conclusion(v=42, random=41, histogram=40, hog=41, both=41, guess=40)
     assert got.sentence == (
         'Nothing beats guessing the most frequent class beyond chance (20.0): the highest is 21.0 for V.'
     )
 
 
 def test_nothing_differs():
-    got = conclusion(v=100, random=99, histogram=101, hog=100, Z_color=102)
+    got = conclusion(v=100, random=99, histogram=101, hog=100, both=100, Z_color=102)
     assert got.sentence == (
         'Nothing differs beyond chance: 50.0 for V, and no other representation is better or worse.'
     )
@@ -79,10 +80,16 @@ def test_nothing_differs():
         ('random', 100, 'Random weights do as well (50.0 against 50.0 for V)'),
         ('random', 130, 'Random weights are better (65.0 against 50.0 for V)'),
         ('hog', 99, 'HOG does as well (49.5 against 50.0 for V)'),
+        ('both', 130, 'Colour histogram + HOG are better (65.0 against 50.0 for V)'),
     ],
 )
 def test_a_baseline_that_v_does_not_beat(name, value, start):
-    full = {'histogram': 'colour histogram', 'random': 'random weights', 'hog': 'HOG'}[name]
+    full = {
+        'histogram': 'colour histogram',
+        'random': 'random weights',
+        'hog': 'HOG',
+        'both': 'colour histogram + HOG',
+    }[name]
     got = conclusion(**{name: value})
     assert got.sentence == f'{start}, and no representation of the pretrained model is better than {full}.'
     got = conclusion(**{name: value}, V_and_HOG=value + 30)
