@@ -179,9 +179,7 @@ def find_checkpoint(run: str | Path) -> Path:
         return run
     if not run.is_dir():
         raise FileNotFoundError(f'There is no work dir or checkpoint {str(run)!r}.')
-    numbered = {path: re.fullmatch(r'(?:epoch|iter)_(\d+)', path.stem) for path in run.glob('*.pth')}
-    saved = sorted((int(match[1]), path) for path, match in numbered.items() if match)
-    found = last_checkpoint(run) or (saved[-1][1] if saved else None)
+    found = last_checkpoint(run)
     if found is None:
         raise FileNotFoundError(f'The folder {str(run)!r} holds no checkpoint epoch_*.pth or iter_*.pth.')
     return found

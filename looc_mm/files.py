@@ -1,6 +1,7 @@
 """Files that appear at once and whole, so that a reader never sees half of one; and the last checkpoint of a run."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,9 +35,14 @@ def atomic_write(path: str | Path, *, single_writer: bool = False, sync: bool = 
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint of a training, also when its folder was moved; None before the first one."""
+    """The newest checkpoint in the work dir of a training; None before the first one.
+
+    The file ``last_checkpoint`` holds the path at the time of the training. Only the name counts, so that a run that was
+    moved or copied goes on from its own file. Without this file, or if its checkpoint is gone, the checkpoint of the
+    highest number is the newest.
+    """
     pointer = folder / 'last_checkpoint'
-    if not pointer.exists():
-        return None
-    path = folder / Path(pointer.read_text().strip()).name
-    return path if path.exists() else None
+    if pointer.exists() and (path := folder / Path(pointer.read_text().strip()).name).exists():
+        return path
+    numbered = {path: re.fullmatch(r'(?:epoch|iter)_(\d+)', path.stem) for path in folder.glob('*.pth')}
+    return max(((int(match[1]), path) for path, match in numbered.items() if match), default=(0, None))[1]

@@ -289,6 +289,8 @@ def test_the_last_checkpoint_of_a_moved_work_dir(tmp_path):
     assert find_checkpoint(tmp_path) == tmp_path / 'epoch_10.pth'
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_9.pth')
     assert find_checkpoint(tmp_path) == tmp_path / 'epoch_9.pth'
+    (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_11.pth')
+    assert find_checkpoint(tmp_path) == tmp_path / 'epoch_10.pth'
     assert find_checkpoint(tmp_path / 'best.pth') == tmp_path / 'best.pth'
     (tmp_path / 'empty').mkdir()
     with pytest.raises(FileNotFoundError, match='holds no checkpoint'):

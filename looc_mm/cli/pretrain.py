@@ -157,7 +157,8 @@ def pretrain(
     if last is None or not is_finished(path, last):
         if last is not None:
             print(f'Continuing the run in {folder} after {last.name}, with the settings in {path}.', flush=True)
-        train(path, work_dir=folder, resume=None if last is None else str(last))
+        resume = None if last is None else str(last)
+        train(path, work_dir=folder, resume=resume, data_root=own_canvases(path))
         last = last_checkpoint(folder)
         assert last is not None
     else:
@@ -177,6 +178,15 @@ def check_folder(out: Path, pictures: Path) -> None:
         raise ValueError(f'{out} is in the folder of pictures {pictures}, where its figures would be pictures too.')
     if found := sorted(each.name for each in out.glob('*.pth')):
         raise ValueError(f'{out} has no {CONFIG}, but the checkpoint {found[0]} of another run. Give another --out.')
+
+
+def own_canvases(config: Path) -> str | None:
+    """The canvases beside a config that reads canvases from its folder at the time; the folder may have been moved."""
+    from mmengine.config import Config
+
+    dataset, canvases = Config.fromfile(config).train_dataloader.dataset, config.parent / CANVASES
+    reads = dataset.type == 'CanvasShards' and Path(dataset.data_root).name == CANVASES and canvases.is_dir()
+    return str(canvases) if reads else None
 
 
 def is_finished(config: Path, checkpoint: Path) -> bool:

@@ -14,7 +14,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from looc_mm.checkpoint import check_training_start, weights_of
-from looc_mm.files import atomic_write
+from looc_mm.files import atomic_write, last_checkpoint
 from looc_mm.registry import HOOKS
 
 _PLAIN_TYPES = (str, bytes, bool, int, float, complex, type(None), torch.Size, torch.dtype, torch.device)
@@ -101,8 +101,45 @@ class SafeCheckpointHook(CheckpointHook):
     then, and only then are the oldest beyond ``max_keep_ckpts`` deleted. For local folders. Arguments are those
     of :class:`mmengine.hooks.CheckpointHook`; its ``save_best`` files are written MMEngine's way.
 
-    A file that a training starts from (``load_from``, ``--resume``) has to fit the model.
+    A file that a training starts from (``load_from``, ``--resume``) has to fit the model. A run that is resumed without
+    the name of a file goes on from the newest one in its own work dir.
     """
+
+    def before_run(self, runner: Runner) -> None:
+        """Finds the checkpoint to resume in the work dir, which may have been moved or copied since.
+
+        Args:
+            runner: The runner of the training process.
+
+        Raises:
+            FileNotFoundError: The work dir names a last checkpoint, and it is in another folder.
+        """
+        if not runner._resume or runner._load_from is not None:
+            return
+        folder = Path(runner.work_dir)
+        found = last_checkpoint(folder)
+        if found is None and (pointer := folder / 'last_checkpoint').exists():
+            raise FileNotFoundError(
+                f'{folder} holds no checkpoint. The last one of its training was {pointer.read_text().strip()}. Put '
+                f'the file into this folder, or give its path: --resume PATH.'
+            )
+        runner._load_from = None if found is None else str(found)
+
+    def before_train(self, runner: Runner) -> None:
+        """Looks for the best checkpoint in its own folder: a copied run names that of the original, and replaces it.
+
+        Args:
+            runner: The runner of the training process.
+        """
+        super().before_train(runner)
+
+        def own(path: str | None) -> str | None:
+            return path and os.path.join(str(self.out_dir), os.path.basename(path))
+
+        if path := getattr(self, 'best_ckpt_path', None):
+            self.best_ckpt_path = own(path)
+        if paths := getattr(self, 'best_ckpt_path_dict', None):
+            self.best_ckpt_path_dict = {key: own(path) for key, path in paths.items()}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuses a file that does not fit the model, and logs what matched.

@@ -21,7 +21,7 @@ from looc_mm.pretraining.measure import Speed
 from looc_mm.registry import DATASETS
 
 ROOT = Path(__file__).parents[2]
-make_config = sys.modules[command.__module__].make_config
+make_config, own_canvases = (getattr(sys.modules[command.__module__], name) for name in ('make_config', 'own_canvases'))
 
 
 @pytest.fixture(scope='module')
@@ -98,6 +98,9 @@ def test_pictures_that_load_slowly_are_decoded_once(pictures, tmp_path, capsys, 
         built = DATASETS.build(dataset)
     assert len(built) == 40 and built[0]['inputs'].shape == (3, 48, 48)
     assert built[0]['image_size'].tolist() == [36, 48]
+    (tmp_path / 'copy/canvases').mkdir(parents=True)
+    (tmp_path / 'copy/config.py').write_text(text)
+    assert own_canvases(tmp_path / 'copy/config.py') == (str(tmp_path / 'copy/canvases') if packed else None)
 
 
 @pytest.mark.slow

@@ -1,3 +1,4 @@
+import shutil
 from collections import Counter, OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
@@ -5,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 
-from looc_mm.engine import PlainCheckpoint
+from looc_mm.engine import PlainCheckpoint, SafeCheckpointHook
 
 
 def load(path):
@@ -87,6 +89,61 @@ def test_oldest_checkpoints_are_deleted(build_runner):
     assert names(runner.work_dir) == ['epoch_2.pth', 'epoch_3.pth', 'last_checkpoint']
     assert Path(runner.work_dir, 'last_checkpoint').read_text() == str(Path(runner.work_dir, 'epoch_3.pth'))
     assert load(Path(runner.work_dir, 'epoch_3.pth'))['message_hub']['runtime_info']['keep_ckpt_ids'] == [2, 3]
+
+
+@pytest.mark.parametrize('how', ['copied', 'moved', 'without the pointer'])
+def test_a_copied_or_moved_run_goes_on_from_its_own_checkpoint(build_runner, tmp_path, how):
+    first = build_runner(train_cfg__max_epochs=1)
+    first.train()
+    here, there = Path(first.work_dir), tmp_path / 'elsewhere'
+    shutil.copytree(here, there)
+    (here / 'epoch_1.pth').write_bytes(b'another training')
+    if how == 'moved':
+        shutil.rmtree(here)
+    if how == 'without the pointer':
+        (there / 'last_checkpoint').unlink()
+    resumed = build_runner(resume=True, work_dir=str(there))
+    started = []
+    resumed.register_hook(NoteStart(started), priority='LOWEST')
+    resumed.train()
+    assert (started, resumed.iter) == ([4], 12)
+    assert names(there)[-1] == ('last_checkpoint')
+    assert Path(there, 'last_checkpoint').read_text() == str(there / 'epoch_3.pth')
+
+
+def test_a_work_dir_without_the_checkpoint_that_it_names_is_not_begun_again(build_runner):
+    first = build_runner(train_cfg__max_epochs=1)
+    first.train()
+    (checkpoint := Path(first.work_dir, 'epoch_1.pth')).unlink()
+    with pytest.raises(FileNotFoundError, match=f'holds no checkpoint. The last one of its training was {checkpoint}'):
+        build_runner(resume=True).train()
+    Path(first.work_dir, 'last_checkpoint').unlink()
+    begun = build_runner(resume=True)
+    begun.train()
+    assert begun.iter == 12, 'a work dir without any checkpoint begins'
+
+
+@pytest.mark.parametrize('metrics', ['accuracy', ['accuracy', 'loss']])
+def test_a_copied_run_does_not_replace_the_best_checkpoint_of_the_original(build_runner, tmp_path, metrics):
+    runner = build_runner(work_dir=str(tmp_path / 'copy'))
+    listed = [metrics] if isinstance(metrics, str) else metrics
+    for metric in listed:
+        key = 'best_ckpt' if len(listed) == 1 else f'best_ckpt_{metric}'
+        runner.message_hub.update_info(key, f'/original/best_{metric}_epoch_1.pth')
+    hook = SafeCheckpointHook(save_best=metrics, rule='greater')
+    hook.before_train(runner)
+    found = [hook.best_ckpt_path] if len(listed) == 1 else [*hook.best_ckpt_path_dict.values()]
+    assert found == [str(tmp_path / f'copy/best_{metric}_epoch_1.pth') for metric in listed]
+
+
+class NoteStart(Hook):
+    """Notes how many steps were done when the training starts."""
+
+    def __init__(self, started: list[int]) -> None:
+        self.started = started
+
+    def before_train(self, runner) -> None:
+        self.started.append(runner.iter)
 
 
 def test_interrupted_save_leaves_the_old_checkpoint(build_runner, monkeypatch):
