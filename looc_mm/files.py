@@ -37,9 +37,9 @@ def atomic_write(path: str | Path, *, single_writer: bool = False, sync: bool = 
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint in the work dir of a training; None before the first one.
 
-    The file ``last_checkpoint`` holds the path at the time of the training. Only the name counts, so that a run that was
-    moved or copied goes on from its own file. Without this file, or if its checkpoint is gone, the checkpoint of the
-    highest number is the newest.
+    The file ``last_checkpoint`` holds the path at the time of the training. Only the name counts, so that a moved or
+    copied run goes on from its own file. Without this file, or if its checkpoint is gone, the checkpoint of the highest
+    number is the newest.
     """
     pointer = folder / 'last_checkpoint'
     if pointer.exists() and (path := folder / Path(pointer.read_text().strip()).name).exists():

@@ -224,16 +224,17 @@ def draw_shares(
 
 
 def draw_matrix(matrix: Tensor, rows: list[str], columns: list[str]) -> Figure:
-    """Draw a matrix as a heat map with its numbers."""
+    """Draw a matrix as a heat map with its numbers; NaN is an empty cell with a dash."""
     figure = Figure(figsize=(1.6 + 0.8 * len(columns), 1.3 + 0.5 * len(rows)), dpi=150, layout='constrained')
     axis = figure.subplots()
-    axis.imshow(matrix.numpy(), vmin=min(0.0, matrix.min().item()), vmax=1, cmap='viridis', aspect='auto')
+    axis.imshow(matrix.numpy(), vmin=min(0.0, matrix.nan_to_num().min().item()), vmax=1, cmap='viridis', aspect='auto')
     axis.set_xticks(range(len(columns)), columns, rotation=30, ha='right')
     axis.set_yticks(range(len(rows)), [row if row == 'V' else f'Z: {row}' for row in rows])
     for r in range(len(rows)):
         for c in range(len(columns)):
             dark = matrix[r, c] < 0.6
-            axis.text(c, r, f'{matrix[r, c]:.2f}', ha='center', va='center', color='white' if dark else 'black')
+            text = '-' if matrix[r, c].isnan() else f'{matrix[r, c]:.2f}'
+            axis.text(c, r, text, ha='center', va='center', color='white' if dark else 'black')
     axis.set_title('cosine of two views that differ in one augmentation', fontsize=9)
     return figure
 

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from looc_mm.checkpoint import build_model, find_checkpoint, load_weights, read_checkpoint
 from looc_mm.datasets.transforms import one_thread
 from looc_mm.evaluation import Features, FeatureSource, FewShotProbe, KNNProbe, LinearClassifier, Score
+from looc_mm.evaluation.protocols.base import by_training_classes
 from looc_mm.export.features import default_device, view_size
 
 from .baselines import describe
@@ -40,6 +41,7 @@ def answer(
     batch_size: int = 64,
     workers: int = 0,
     device: str | None = None,
+    allow_missing_classes: bool = False,
     amp: bool = False,
     trust_checkpoint: bool = False,
 ) -> Answer:
@@ -55,6 +57,7 @@ def answer(
         batch_size: Pictures at a time.
         workers: Processes, and threads of the baselines, that decode.
         device: Where the network runs; by default the GPU, if there is one.
+        allow_missing_classes: Whether a class may have no pictures in val or in both folders; it is counted and named.
         amp: Whether features are extracted under autocast.
         trust_checkpoint: Whether the checkpoint may run code on loading.
 
@@ -66,7 +69,7 @@ def answer(
     checkpoint = read_checkpoint(path, trust_checkpoint)
     model = build_model(checkpoint)
     load_weights(model, checkpoint)
-    data = read_labelled(labelled, group, seed)
+    data = read_labelled(labelled, group, seed, allow_missing_classes)
     check_numbers(data)
     device = device or default_device()
     side = 0 if sizes else view_size(model)
@@ -111,6 +114,7 @@ def answer(
     count = len(groups.unique())
     rows = []
     for name, (linear, knn, few_shot) in scores.items():
+        assert few_shot.ci is not None  # of ten draws
         rows.append(
             Row(
                 name=name,
@@ -120,7 +124,7 @@ def answer(
                 knn=knn.value,
                 knn_interval=wilson(knn.value, count),
                 few_shot=few_shot.value,
-                few_shot_ci=few_shot.ci or 0.0,
+                few_shot_ci=few_shot.ci,
                 p=conclusion.p.get(name),
                 verdict=conclusion.verdicts.get(name),
                 learnt=not any(name.endswith(f'Z_{space}') for space in trained.not_learnt),
@@ -133,6 +137,7 @@ def answer(
         epoch=checkpoint.epoch,
         dataset=data.name,
         classes=data.classes,
+        missing_classes=data.missing,
         train=len(data.train.paths),
         test=len(data.test.paths),
         groups=count,
@@ -197,6 +202,7 @@ def probe(train: Features, test: Features, classes: int, seed: int) -> tuple[Ten
     Returns:
         (M,) bool, which test pictures the linear classifier got right; its top-1; k-NN; few-shot.
     """
+    train, test = by_training_classes(LABEL, train, test)
     fitted = LinearClassifier().fit(train.x, train.labels[LABEL], classes)
     hits = (fitted.predict(test.x).argmax(1) == test.labels[LABEL]).cpu()
     knn = next(iter(KNNProbe(k=NEIGHBOURS).evaluate(train, test, LABEL)))

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from looc_mm.datasets.classes import Classes, match_classes
 from looc_mm.datasets.folder import ImageFolder
 from looc_mm.export.features import Pictures
 
@@ -48,6 +49,7 @@ class Labelled:
         train: To fit on.
         test: To score on.
         note: How the pictures were split.
+        missing: Classes that a folder lacks.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Labelled:
     train: Split
     test: Split
     note: str
+    missing: tuple[str, ...] = ()
 
 
 class LabelledPictures(Pictures):
@@ -74,7 +77,9 @@ class LabelledPictures(Pictures):
         return {**super().__getitem__(index), 'labels': {'gt_label': self.labels[index]}}
 
 
-def read_labelled(folder: str | Path, group: str | None = None, seed: int = 0) -> Labelled:
+def read_labelled(
+    folder: str | Path, group: str | None = None, seed: int = 0, allow_missing_classes: bool = False
+) -> Labelled:
     """Read ``<folder>/{train,val}/<class>/``, or ``<folder>/<class>/`` with a fifth of each class as the test split.
 
     Args:
@@ -82,10 +87,11 @@ def read_labelled(folder: str | Path, group: str | None = None, seed: int = 0) -
         group: A regex. Its first group, searched in the path below the split's folder, names what a picture shows.
             Pictures of one name stay on one side of the split.
         seed: Of the split.
+        allow_missing_classes: Whether a class may have no pictures in val or in both folders.
 
     Raises:
         FileNotFoundError: There is no such folder.
-        ValueError: There are fewer than two classes, a class has no pictures or is in one split only, a path does not
+        ValueError: There are fewer than two classes, a class has no pictures or is in val only, a path does not
             match the regex, or a group is in both splits or is all of a class.
     """
     root = Path(folder).expanduser()
@@ -94,22 +100,24 @@ def read_labelled(folder: str | Path, group: str | None = None, seed: int = 0) -
     ready = [root / name for name in ('train', 'val')]
     given = all(path.is_dir() and any(each.is_dir() for each in path.iterdir()) for path in ready)
     found = [_pictures(path) for path in (ready if given else [root])]
-    classes = tuple(found[0])
-    if given and (wrong := {*found[0]} ^ {*found[1]}):
-        raise ValueError(
-            f'Classes of {str(folder)!r} that are in train or in val only: {", ".join(sorted(wrong))}. Give both '
-            f'folders the same sub-folders.'
-        )
+    named = [_classes(each) for each in found]
+    missing: list[str] = []
+    for split, each in zip(('train', 'val') if given else ('labelled',), named, strict=True):
+        missing += match_classes(named[0], each, split, allow_missing_classes)
+    classes = tuple(named[0].present)
     if len(classes) < 2:
         raise ValueError(f'Got the classes {list(classes)} in {str(folder)!r}; give sub-folders of at least 2 classes.')
     numbers: dict[str, int] = {}
-    splits = [_split(path, each, group, numbers) for path, each in zip(ready if given else [root], found, strict=True)]
+    splits = [
+        _split(path, {name: each.get(name, []) for name in classes}, group, numbers)
+        for path, each in zip(ready if given else [root], found, strict=True)
+    ]
     name = root.resolve().name
     if not given:
         rest, held = hold_out(splits[0], classes, seed)
         kept = '' if group is None else f', groups of {group!r} kept together'
         note = f'split here by class, 80 % and 20 %, seed {seed}{kept}'
-        return Labelled(name, classes, splits[0].rows(rest), splits[0].rows(held), note)
+        return Labelled(name, classes, splits[0].rows(rest), splits[0].rows(held), note, tuple(missing))
     train, test = splits
     if group is not None and (both := {*train.groups.tolist()} & {*test.groups.tolist()}):
         names = sorted(key for key, number in numbers.items() if number in both)
@@ -119,7 +127,7 @@ def read_labelled(folder: str | Path, group: str | None = None, seed: int = 0) -
         )
     if group is None:
         test = Split(test.paths, test.labels, test.groups + len(train.paths))
-    return Labelled(name, classes, train, test, 'split by the folders train and val')
+    return Labelled(name, classes, train, test, 'split by the folders train and val', tuple(missing))
 
 
 def hold_out(split: Split, classes: Sequence[str], seed: int) -> tuple[Tensor, Tensor]:
@@ -161,12 +169,13 @@ def hold_out(split: Split, classes: Sequence[str], seed: int) -> tuple[Tensor, T
 def _pictures(folder: Path) -> dict[str, list[str]]:
     """Class to files."""
     dataset = ImageFolder(str(folder), with_label=True, lazy_init=True)
-    found: dict[str, list[str]] = {}
     if any(entry.is_dir() and not entry.name.startswith('.') for entry in folder.iterdir()):
-        found = {name: dataset._images(name) for name in dataset.class_folders()}
-    if empty := [name for name, files in found.items() if not files]:
-        raise ValueError(f'Classes without pictures in {str(folder)!r}: {", ".join(empty)}. Fill or remove them.')
-    return found
+        return {name: dataset._images(name) for name in dataset.class_folders()}
+    return {}
+
+
+def _classes(found: Mapping[str, list[str]]) -> Classes:
+    return Classes(tuple(found), frozenset(number for number, files in enumerate(found.values()) if files))
 
 
 def _split(folder: Path, found: Mapping[str, list[str]], group: str | None, numbers: dict[str, int]) -> Split:

@@ -56,6 +56,7 @@ class Answer:
         epoch: Finished epochs; None if the file has none.
         dataset: Name of the labelled folder.
         classes: Names.
+        missing_classes: Names of those that a folder lacks.
         train: Number of training pictures.
         test: Number of test pictures.
         groups: Number of groups of the test pictures.
@@ -74,6 +75,7 @@ class Answer:
     epoch: int | None
     dataset: str
     classes: tuple[str, ...]
+    missing_classes: tuple[str, ...]
     train: int
     test: int
     groups: int
@@ -119,6 +121,9 @@ class Answer:
             f'Top-1 in %; guessing the most frequent class gives {self.guess:.1f}. The p compare the linear top-1 with '
             f'V on the same pictures.',
         ]
+        if self.missing_classes:
+            listed = ', '.join(self.missing_classes)
+            about.append(f'{len(self.missing_classes)} classes lack pictures, and no score covers them: {listed}.')
         if self.not_learnt:
             about.append(f'Not learnt by the end of the training: {", ".join(self.not_learnt)}.')
         return '\n'.join([*about, '', *text, '', self.sentence])

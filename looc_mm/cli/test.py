@@ -26,6 +26,7 @@ def test(
     seed: int = 0,
     cache: str = CACHE,
     data_root: str | None = None,
+    allow_missing_classes: bool = False,
     amp: bool = False,
     trust_checkpoint: bool = False,
     plugin: Plugins = (),
@@ -60,6 +61,7 @@ def test(
         seed: random seed
         cache: folder of extracted features, found again by weights, data and transform; "none" for none
         data_root: folder of the images of both splits; default: that of the config's dataloaders
+        allow_missing_classes: score a test that lacks pictures of some classes; they are counted and named
         amp: extract features in mixed precision
         trust_checkpoint: allow the checkpoint to run code on loading
         plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
@@ -103,6 +105,7 @@ def test(
             group=group,
             seed=seed,
             workers=workers,
+            allow_missing_classes=allow_missing_classes,
             amp=amp,
             trust_checkpoint=trust_checkpoint,
         )
@@ -113,7 +116,9 @@ def test(
     path = find_config(config)
     trained = None if is_config(checkpoint) else read_checkpoint(checkpoint, trust_checkpoint)
     source = find_config(checkpoint) if trained is None else Path(trained.path)
-    settings = dict(seed=seed, amp=amp, cache=None if cache == 'none' else cache)
+    settings: dict[str, Any] = dict(seed=seed, amp=amp, cache=None if cache == 'none' else cache)
+    if allow_missing_classes:
+        settings['allow_missing_classes'] = True
     cfg = build_config(path, source, trained, spaces, protocols, settings)
     cfg.work_dir = str(work_dir or cfg.work_dir)
     cfg.randomness = dict(seed=seed)

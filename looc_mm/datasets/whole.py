@@ -1,6 +1,5 @@
 """Which parts a dataset on the disk should have: its class knows, or for one's own pictures the folder shows."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from looc_mm.registry import DATASETS
 
 from .checks import Part
+from .classes import classes_of, match_classes
 from .folder import ImageFolder
 
 LABELLED = ('train', 'val')  # folders of labelled pictures of one's own
@@ -58,15 +58,18 @@ def parts_of(name: str, root: Path) -> dict[str, tuple[dict[str, Any], Part]]:
 
 
 def differences(name: str, root: Path) -> Iterator[str]:
-    """What is wrong between folders of one's own pictures: labels are places in the sorted list of classes."""
+    """What is wrong between folders of one's own pictures, whose classes are compared by name."""
     if known_datasets().get(name) is not ImageFolder or not _is_labelled(root):
         return
-    train, val = ({each.name for each in os.scandir(root / part) if each.is_dir()} for part in LABELLED)
-    if train != val:
-        yield (
-            f'train and val differ in classes, so that labels do not mean the same: only in train are '
-            f'{sorted(train - val)[:5]}, only in val {sorted(val - train)[:5]}'
-        )
+    try:
+        train, val = (classes_of(DATASETS.build(config)) for config, _ in _own_pictures(root).values())
+    except (OSError, ValueError):  # a part that cannot be read has its own message
+        return
+    for split, classes in (('train', train), ('val', val)):
+        try:
+            match_classes(train, classes, split)
+        except ValueError as error:
+            yield str(error)
 
 
 def _own_pictures(root: Path) -> dict[str, tuple[dict[str, Any], Part]]:

@@ -14,6 +14,8 @@ from mmengine.dist import get_world_size
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from looc_mm.datasets.classes import class_names
+
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
@@ -227,10 +229,11 @@ def check_batches(runner: Runner) -> None:
             f'epoch has; allowed: 1 to {len(loader)}'
         )
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    outputs, classes = getattr(getattr(model, 'head', None), 'num_classes', None), _number_of_classes(loader.dataset)
-    if outputs is not None and classes is not None and outputs < classes:
+    outputs, names = getattr(getattr(model, 'head', None), 'num_classes', None), class_names(loader.dataset)
+    if outputs is not None and names is not None and outputs < len(names):
         raise ValueError(
-            f'model.head.num_classes={outputs}, and the training data has {classes} classes; allowed: {classes} or more'
+            f'model.head.num_classes={outputs}, and the training data has {len(names)} classes; allowed: {len(names)} '
+            f'or more'
         )
     length = getattr(getattr(model, 'neck', None), 'queue_len', None)
     if length is None:
@@ -246,10 +249,3 @@ def check_batches(runner: Runner) -> None:
             f'processes: set it to {max(1, round(length / batch / processes)) * batch * processes}, say '
             f'(--cfg-options model.neck.queue_len=...)'
         )
-
-
-def _number_of_classes(dataset: Any) -> int | None:
-    """The classes of ``gt_label``; None if a dataset does not name them."""
-    metainfo = getattr(dataset, 'metainfo', {})
-    names = metainfo.get(getattr(dataset, 'target', None) or 'classes')
-    return None if names is None else len(names)

@@ -12,6 +12,7 @@ from mmengine.dist import all_reduce, is_main_process
 from torch import nn
 from torch.utils.data import ConcatDataset, Dataset
 
+from looc_mm.datasets.listing import listed_samples
 from looc_mm.files import atomic_write
 from looc_mm.models.representation import representation_state
 
@@ -75,7 +76,7 @@ def cache_key(model: nn.Module, dataset: Dataset, **extraction: Any) -> str | No
         Hexadecimal text; None if the dataset does not say what it holds.
     """
     parts = dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset]
-    samples = [_samples(each) for each in parts]
+    samples = [listed_samples(each) for each in parts]
     if None in samples:
         return None
     settings = (VERSION, sorted(extraction.items()), repr(model), torch.__version__)
@@ -101,15 +102,3 @@ def _settings(dataset: Any) -> tuple[dict[str, Any], Any]:
         if isinstance(value, str | int | float | tuple)
     }
     return settings, getattr(getattr(dataset, 'pipeline', None), 'transforms', None)
-
-
-def _samples(dataset: Any) -> list[dict] | None:
-    """What a dataset of MMEngine's kind would load, without loading it."""
-    if not hasattr(dataset, 'load_data_list'):
-        return None
-    dataset.full_init()
-    if not dataset.serialize_data:
-        return dataset.data_list
-    ends = dataset.data_address.tolist()
-    starts = [0, *ends[:-1]]
-    return [pickle.loads(memoryview(dataset.data_bytes[a:b])) for a, b in zip(starts, ends, strict=True)]  # noqa: S301

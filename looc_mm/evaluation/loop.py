@@ -33,10 +33,12 @@ class FrozenFeatureLoop(BaseLoop):
         checkpoint: Path for the record, of weights that were loaded already; None for random weights.
         experiment: Name of the pretraining config for the record.
         states: How far the training of each space got, by the checkpoint.
+        allow_missing_classes: Whether the test may lack pictures of classes; see
+            :class:`looc_mm.evaluation.source.FeatureSource`.
         evaluator: Not used; the runner passes it.
 
     Raises:
-        ValueError: The model has no such space.
+        ValueError: The model has no such space; as :class:`looc_mm.evaluation.source.FeatureSource`.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class FrozenFeatureLoop(BaseLoop):
         checkpoint: str | None = None,
         experiment: str | None = None,
         states: Mapping[str, str] | None = None,
+        allow_missing_classes: bool = False,
         evaluator: Any = None,
     ) -> None:
         self.source = FeatureSource(
@@ -65,6 +68,7 @@ class FrozenFeatureLoop(BaseLoop):
             amp=amp,
             cache=cache,
             states=states,
+            allow_missing_classes=allow_missing_classes,
         )
         super().__init__(runner, self.source.loaders['test'])
         self.protocols = [PROTOCOLS.build(protocol, default_args=dict(seed=seed)) for protocol in protocols]

@@ -15,6 +15,7 @@ seconds         wall time of the protocol, with the features that it was the fir
 """
 
 import json
+import math
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -71,6 +72,8 @@ def run_protocols(
         seconds = round(time.perf_counter() - start, 2)
         for score in (each for each in results if isinstance(each, Score)):
             name = score_name(protocol.name, source.name, score)
+            if not math.isfinite(score.value) or not math.isfinite(score.ci or 0):
+                raise ValueError(f'{name} is {score.value} ± {score.ci}: the protocol found nothing to take a mean of.')
             if name in metrics:
                 raise ValueError(
                     f'Two scores are named {name}. Run protocols that differ in their other options one by one, each '

@@ -1,20 +1,24 @@
 """The frozen features of one model on some data."""
 
 import copy
+import hashlib
+import json
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, DataLoader
 
+from looc_mm.datasets.classes import CLASS, Classes, class_names, classes_of, describe_missing, match_classes, renumber
 from looc_mm.models.representation import resolve_spaces
 from looc_mm.models.space_figures import LEARNING
 
 from .cache import FeatureCache, cache_key
-from .classes import check_same_classes
 from .extract import extract
 from .features import Features, FeatureSet
 
@@ -31,13 +35,16 @@ class FeatureSource:
         amp: Whether features are extracted under autocast.
         cache: Folder where features are kept and found again; None for none.
         states: How far the training of each space got; see :func:`looc_mm.models.space_figures.space_state`.
+        allow_missing_classes: Whether a split may lack pictures of classes that the training pictures have. They are
+            counted and named.
 
     Attributes:
+        missing: By split, the classes that it lacks.
         chosen: The representations by name, as :func:`looc_mm.models.representation.resolve_spaces` gives them.
         names: The one that :meth:`features` gives, for :meth:`FeatureSet.select`: the first of them.
 
     Raises:
-        ValueError: The model has no such space, or the splits differ in classes.
+        ValueError: The model has no such space, or a split lacks classes or has classes without training pictures.
     """
 
     def __init__(
@@ -51,6 +58,7 @@ class FeatureSource:
         amp: bool = False,
         cache: str | Path | None = None,
         states: Mapping[str, str] | None = None,
+        allow_missing_classes: bool = False,
     ) -> None:
         self.model = model
         self.name = name
@@ -64,8 +72,11 @@ class FeatureSource:
             split: copy.deepcopy(each) for split, each in loaders.items() if isinstance(each, dict)
         }
         self.loaders: dict[str, DataLoader] = {split: self._build(each) for split, each in loaders.items()}
-        for loader in self.loaders.values():
-            self._check(loader)
+        self.allow_missing_classes = allow_missing_classes
+        self.missing: dict[str, list[str]] = {}
+        self.classes: Classes | None = classes_of(self.loaders['train'].dataset) if 'train' in self.loaders else None
+        for split, loader in self.loaders.items():
+            self._check(split, loader)
         self.sets: dict[str, FeatureSet] = {}
 
     @property
@@ -99,7 +110,9 @@ class FeatureSource:
         """
         name = repr((split, rotate, dataset))
         if name not in self.sets:
-            self.sets[name] = self._extract(self._loader(split, dataset), rotate)
+            loader = self._loader(split, dataset)
+            found = self._extract(loader, rotate)
+            self.sets[name] = FeatureSet(found.parts, self._renumbered(loader.dataset, found.labels))
         return self.sets[name]
 
     def several(self, split: str, datasets: Sequence[dict]) -> list[Features]:
@@ -114,7 +127,11 @@ class FeatureSource:
         found = self._extract(self._build({**self.configs[split], 'dataset': together}), None).select(self.names)
         ends = together.cumulative_sizes
         rows = [slice(end - len(part), end) for end, part in zip(ends, parts, strict=True)]  # type: ignore[arg-type]
-        return [Features(found.x[each], {key: label[each] for key, label in found.labels.items()}) for each in rows]
+        labels = [{key: label[each] for key, label in found.labels.items()} for each in rows]
+        return [
+            Features(found.x[each], self._renumbered(part, own))
+            for each, part, own in zip(rows, parts, labels, strict=True)
+        ]
 
     def augmented(
         self, split: str, augment: Callable[[Tensor, Tensor], Tensor], dataset: dict | None = None
@@ -126,8 +143,9 @@ class FeatureSource:
             augment: See :func:`looc_mm.evaluation.extract.extract`.
             dataset: As for :meth:`feature_set`.
         """
-        found = extract(self.model, self._loader(split, dataset), amp=self.amp, augment=augment)
-        return found.to(self._device).select(self.names)
+        loader = self._loader(split, dataset)
+        found = extract(self.model, loader, amp=self.amp, augment=augment).to(self._device)
+        return FeatureSet(found.parts, self._renumbered(loader.dataset, found.labels)).select(self.names)
 
     def dataset(self, split: str) -> Any:
         """The dataset of a split; its samples hold ``inputs`` (3, H, W) uint8 RGB and ``labels``."""
@@ -161,12 +179,38 @@ class FeatureSource:
             kept = {'pipeline': cfg['dataset'].get('pipeline', [])} if 'type' in dataset else cfg['dataset']
             cfg['dataset'] = {**kept, **dataset}
             self.loaders[name] = self._build(cfg)
-            self._check(self.loaders[name])
+            self._check(split, self.loaders[name])
         return self.loaders[name]
 
-    def _check(self, loader: DataLoader) -> None:
-        if 'train' in self.loaders:
-            check_same_classes(self.loaders['train'].dataset, loader.dataset)
+    def _check(self, split: str, loader: DataLoader) -> None:
+        """Compare the classes of a split with the training classes by name."""
+        if 'train' not in self.loaders:
+            return
+        own = loader is self.loaders['train']
+        classes = self.classes if own else classes_of(loader.dataset)
+        missing = match_classes(self.classes, classes, split, self.allow_missing_classes)
+        if missing and self.classes is not None and self.missing.get(split) != missing:
+            wanted = self.classes.names if own else self.classes.present
+            print_log(describe_missing(split, missing, len(wanted)), logger='current', level=logging.WARNING)
+        self.missing.setdefault(split, missing)
+
+    def _renumbered(self, dataset: Any, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Labels under the numbers of the training classes."""
+        if 'train' not in self.loaders:
+            return dict(labels)
+        train = self.loaders['train'].dataset
+        return {
+            label: renumber(values, class_names(dataset, label), class_names(train, label))
+            for label, values in labels.items()
+        }
+
+    def class_hash(self, label: str = CLASS) -> str | None:
+        """Hash of the training classes of a label and of those that the test lacks; None if they have no names."""
+        names = class_names(self.loaders['train'].dataset, label) if 'train' in self.loaders else None
+        if names is None:
+            return None
+        missing = self.missing.get('test', []) if label == CLASS else []
+        return hashlib.sha256(json.dumps([*names, *([missing] if missing else [])]).encode()).hexdigest()[:16]
 
     def _extract(self, loader: DataLoader, rotate: str | None) -> FeatureSet:
         def make() -> FeatureSet:

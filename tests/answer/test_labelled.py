@@ -47,6 +47,17 @@ def test_given_folders_are_kept_and_classes_go_by_name(make):
     assert not {*data.train.groups.tolist()} & {*data.test.groups.tolist()}
 
 
+def test_classes_that_are_missing_are_named_if_that_is_allowed(make):
+    """Of a, b (empty), c, d in train, val has d and a: their numbers are those of train."""
+    folder = make(train__a=['1'], train__b=[], train__c=['2'], train__d=['3', '4'], val__d=['5', '6'], val__a=['7'])
+    with pytest.raises(ValueError, match="The train pictures lack 1 of 4 classes: 'b'"):
+        read_labelled(folder)
+    data = read_labelled(folder, allow_missing_classes=True)
+    assert (data.classes, data.missing) == (('a', 'c', 'd'), ('b', 'c'))
+    named = {name: data.classes[label] for name, label in zip(names(data.test), data.test.labels.tolist(), strict=True)}
+    assert named == {'5.jpg': 'd', '6.jpg': 'd', '7.jpg': 'a'} and data.train.labels.tolist() == [0, 1, 2, 2]
+
+
 def test_pictures_of_one_object_are_on_one_side(make):
     folder = make(
         cat=[f'{o}_{i}' for o in 'abcdefghij' for i in range(3)], dog=[f'{o}_{i}' for o in 'pqrst' for i in (1, 2)]
@@ -68,8 +79,12 @@ def test_hold_out_takes_small_groups_before_it_takes_too_much():
     ('folders', 'group', 'message'),
     [
         (dict(cat=['1', '2']), None, r"Got the classes \['cat'\].*at least 2"),
-        (dict(cat=['1'], dog=[], owl=[]), None, 'Classes without pictures.*: dog, owl'),
-        (dict(train__a=['1'], train__b=['1'], val__a=['1'], val__c=['1']), None, 'in train or in val only: b, c'),
+        (dict(cat=['1'], dog=[], owl=[]), None, "labelled pictures lack 2 of 3 classes: 'dog', 'owl'"),
+        (
+            dict(train__a=['1'], train__b=['1'], val__a=['1'], val__c=['1']),
+            None,
+            "classes without training pictures, which no classifier can know: 'c'. The val pictures have none of 'b'",
+        ),
         (dict(cat=['1', '2'], dog=['1']), None, r"class 'dog' \(1 pictures, 1 groups\) cannot be split"),
         (dict(cat=['1', '2'], dog=['1']), '[0-9]', 'in parentheses'),
         (dict(cat=['1', '2'], dog=['1']), '(', 'Got the regex'),

@@ -20,7 +20,7 @@ def test_shares_by_the_sum_written_out():
             max(0.0, sum(float(weight[labels[n], d] * features[n, d]) for d in dimensions))
             for dimensions in ((0, 1), (2, 3, 4))
         ]
-        expected = [each / sum(c) for each in c] if sum(c) else [0.5, 0.5]
+        expected = [each / sum(c) for each in c] if sum(c) else [0, 0]
         assert got[n].tolist() == pytest.approx(expected, abs=1e-5)
 
 
@@ -58,17 +58,44 @@ def test_weights_count_relative_to_their_mean_over_the_classes():
         def predict(self, features):
             return features @ self.weight.t()
 
-    protocol = HeadPreference(pictures=1)
-    protocol.classifier = Fitted()
-    features = FeatureSet({'invariant': x[:, :2], 'color': x[:, 2:]}, {'gt_label': labels})
-    source = SimpleNamespace(name='fake', image=lambda split, row: np.zeros((8, 8, 3), np.uint8))
-    found = [each for each in protocol.preferences(source, features, features, 'gt_label') if isinstance(each, Score)]
-    values = {score.metric: score.value for score in found}
+    values = preferences(Fitted(), x, labels)
     for prefix, added in (('', -weight.mean(0)), ('raw ', common)):
         shares = []
         for row, label in zip(x, labels, strict=True):
             products = [float(row[d] * (weight[label, d] + added[d])) for d in range(5)]
             c = [max(sum(products[:2]), 0), max(sum(products[2:]), 0)]
-            shares.append(c[0] / sum(c) if sum(c) else 0.5)
+            shares += [c[0] / sum(c)] if sum(c) else []
         assert values[f'{prefix}share/invariant'] == pytest.approx(100 * sum(shares) / len(shares), abs=1e-3)
     assert abs(values['share/invariant'] - values['raw share/invariant']) > 5
+
+
+def preferences(classifier, x: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+    """The values for two spaces, of 2 dimensions and the rest, by a given classifier."""
+    protocol = HeadPreference(pictures=1)
+    protocol.classifier = classifier
+    features = FeatureSet({'invariant': x[:, :2], 'color': x[:, 2:]}, {'gt_label': labels})
+    source = SimpleNamespace(name='fake', image=lambda split, row: np.zeros((8, 8, 3), np.uint8))
+    found = protocol.preferences(source, features, features, 'gt_label')
+    return {each.metric: each.value for each in found if isinstance(each, Score)}
+
+
+def test_an_image_for_which_no_space_speaks_counts_in_no_mean():
+    """Such an image had equal shares, and a win of the first space."""
+
+    class Fitted:
+        weight, bias = torch.tensor([[1.0, 0, 0, 3], [-1, 0, 0, -3]]), torch.tensor([0.0, 100])
+
+        def fit(self, *args):
+            pass
+
+        def predict(self, features):
+            return torch.tensor([[1.0, 0], [1, 0], [0, 1]])
+
+    x = torch.tensor([[1.0, 0, 0, 1], [1, 0, 0, 2], [1, 0, 0, 1]])  # the last is right by the bias alone
+    with pytest.warns(UserWarning, match='no space speaks for the class of 1 of 3 correctly classified images'):
+        values = preferences(Fitted(), x, torch.tensor([0, 0, 1]))
+    assert values['share/invariant'] == pytest.approx(100 * (1 / 4 + 1 / 7) / 2)
+    assert (values['wins/invariant'], values['wins/color']) == (0, 100)
+    x[2] = -x[2]
+    with pytest.raises(ValueError, match='found no image for whose class a space speaks'):
+        preferences(Fitted(), -x, torch.tensor([0, 0, 1]))

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
@@ -15,7 +17,7 @@ def clusters(n: int, seed: int) -> Features:
 def test_equal_votes_as_scikit_learn():
     train, test = clusters(300, 0), clusters(100, 1)
     oracle = KNeighborsClassifier(5, metric='cosine').fit(train.x.numpy(), train.labels['gt_label'].numpy())
-    votes = KNNProbe(k=5, temperature=None).votes(train.x, train.labels['gt_label'], test.x) / 5
+    votes = KNNProbe(k=5, temperature=None).votes(train.x, train.labels['gt_label'], test.x).exp() / 5
     assert torch.allclose(votes.double(), torch.from_numpy(oracle.predict_proba(test.x.numpy())), atol=1e-6)
 
 
@@ -24,10 +26,11 @@ def test_weighted_votes_by_a_loop():
     votes = KNNProbe(k=4, temperature=0.3).votes(train.x, train.labels['gt_label'], test.x)
     for query, got in zip(test.x, votes, strict=True):
         cosines = [torch.dot(query, key) / query.norm() / key.norm() for key in train.x]
-        expected = torch.zeros(7)
+        expected: dict[int, float] = {}
         for row in sorted(range(60), key=lambda i: -cosines[i])[:4]:
-            expected[train.labels['gt_label'][row]] += torch.exp(cosines[row] / 0.3)
-        assert torch.allclose(got, expected, rtol=1e-4)
+            name = int(train.labels['gt_label'][row])
+            expected[name] = expected.get(name, 0) + float(torch.exp(cosines[row] / 0.3))
+        assert got.exp().tolist() == pytest.approx([expected.get(name, 0) for name in range(7)], rel=1e-4)
 
 
 def test_top5_differs_from_top1_and_errors_say_what_is_allowed():
@@ -57,3 +60,22 @@ def test_top5_counts_classes_with_a_vote_alone():
         guesses = sorted((name for name, vote in votes.items() if vote), key=lambda name: -votes[name])[:5]
         hits += int(label) in guesses
     assert top5.value == pytest.approx(hits)
+
+
+@pytest.mark.parametrize('temperature', [0.005, 0.0001])
+def test_no_temperature_is_too_low_for_a_vote(temperature):
+    """exp(cosine / 0.005) is infinite in float32, so votes were equal; exp(-200) is 0, which was no vote."""
+    train, test = clusters(300, 0), clusters(100, 1)
+    top1, top5 = KNNProbe(k=20, temperature=temperature).evaluate(train, test, 'gt_label')
+    right = among = 0
+    for query, label in zip(test.x, test.labels['gt_label'].tolist(), strict=True):
+        cosines = torch.cosine_similarity(query[None], train.x).double()
+        votes: dict[int, float] = {}
+        for row in cosines.topk(20).indices.tolist():
+            name, log = int(train.labels['gt_label'][row]), float(cosines[row]) / temperature
+            votes[name] = max(votes.get(name, -math.inf), log) + math.log1p(
+                math.exp(-abs(votes.get(name, -math.inf) - log))
+            )
+        order = sorted(votes, key=lambda name: -votes[name])
+        right, among = right + (order[0] == label), among + (label in order[:5])
+    assert (top1.value, top5.value) == (pytest.approx(right), pytest.approx(among))

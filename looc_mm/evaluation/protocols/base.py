@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from looc_mm.evaluation.features import Features
+from looc_mm.evaluation.features import Features, FeatureSet
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.models.representation import representation_names
 from looc_mm.registry import snake_case
@@ -83,11 +84,12 @@ class Protocol:
         """Fit and score for each label.
 
         Raises:
-            ValueError: The dataset does not have the label.
+            ValueError: The dataset does not have the label; as :func:`by_training_classes`.
         """
         train, test = source.features('train', self.rotate_train), source.features('test', self.rotate_test)
         for label in self.labels(train, test):
-            yield from with_factor(label, self.evaluate(train, test, label))
+            fitted, scored = by_training_classes(label, train, test)
+            yield from with_factor(label, self.evaluate(fitted, scored, label))
 
     def evaluate(self, train: Features, test: Features, label: str) -> Iterable[Score]:
         """Fit on one split and score on the other.
@@ -151,6 +153,57 @@ def accuracies(scores: Tensor, target: Tensor) -> dict[str, float]:
     best = scores.topk(max(ks), dim=1)  # N x 1 or 5, best first
     hits = (best.indices == target[:, None]) & (best.values > -float('inf'))
     return {f'top{k}': 100 * hits[:, :k].any(dim=1).double().mean().item() for k in ks}
+
+
+def by_training_classes(label: str, train: Features, *others: Features) -> list[Features]:
+    """The splits with a label that counts the classes that have training images, 0 to K - 1.
+
+    So a number without training images, such as that of an empty folder, has no weight, no vote and no part in a mean.
+
+    Args:
+        label: Which of the labels.
+        train: The training images.
+        *others: What is scored.
+
+    Returns:
+        The training images and the others.
+
+    Raises:
+        ValueError: As :func:`check_label`, or images to score have a class without training images.
+    """
+    check_label(label, train, *others)
+    values = train.labels[label].unique()  # K, sorted
+    for each in others:
+        known = torch.isin(each.labels[label], values)
+        if not known.all():
+            raise ValueError(
+                f'{int((~known).sum())} test images have classes of {label!r} without training images, which no '
+                f'classifier can know: {each.labels[label][~known].unique().tolist()[:10]}. Add training images, or '
+                f'leave these classes out.'
+            )
+    return [
+        Features(each.x, {**each.labels, label: torch.searchsorted(values, each.labels[label])})
+        for each in (train, *others)
+    ]
+
+
+def check_label(label: str, train: Features | FeatureSet, *others: Features | FeatureSet) -> None:
+    """Make sure that a label says something of every image.
+
+    Raises:
+        ValueError: A label is negative, or the training images have one class.
+    """
+    for each in (train, *others):
+        if none := int((each.labels[label] < 0).sum()):
+            raise ValueError(
+                f'{none} of {len(each.labels[label])} images have a negative number as {label!r}, which is no class. '
+                f'Leave images without a class out of the dataset.'
+            )
+    if len(values := train.labels[label].unique()) < 2:
+        raise ValueError(
+            f'The training images have one class of {label!r} ({values.tolist()}), so every guess is right. Give '
+            f'images of at least 2 classes.'
+        )
 
 
 def number_of_classes(label: str, splits: Sequence[Features]) -> int:

@@ -3,6 +3,7 @@
 Shapes: N images, H heads (spaces), D dimensions of one, K classes.
 """
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from looc_mm.evaluation.source import FeatureSource
 from looc_mm.registry import PROTOCOLS
 from looc_mm.visualization import draw_shares
 
-from .base import Drawing, Score, SpacesProtocol, factor_of, number_of_classes, with_factor
+from .base import Drawing, Score, SpacesProtocol, by_training_classes, factor_of, number_of_classes, with_factor
 
 
 @PROTOCOLS.register_module()
@@ -46,7 +47,7 @@ class HeadPreference(SpacesProtocol):
         """Mean share and wins of each head in percent, the entropy of the mean shares in bits; and a figure.
 
         Raises:
-            ValueError: If no test image is classified correctly.
+            ValueError: If no test image is classified correctly, or no space speaks for the class of such an image.
         """
         train, test = source.feature_set('train'), source.feature_set('test')
         for label in self.labels(train, test):
@@ -57,7 +58,7 @@ class HeadPreference(SpacesProtocol):
     ) -> Iterator[Score | Drawing]:
         """Scores and figure of one label."""
         spaces = train.spaces
-        fitted, features = train.select(spaces), test.select(spaces)
+        fitted, features = by_training_classes(label, train.select(spaces), test.select(spaces))
         labels = features.labels[label]
         self.classifier.fit(fitted.x, fitted.labels[label], number_of_classes(label, (fitted, features)))
         correct = (self.classifier.predict(features.x).argmax(1) == labels).nonzero()[:, 0]
@@ -67,6 +68,18 @@ class HeadPreference(SpacesProtocol):
         own = self.classifier.weight
         for prefix, weight in {'': own - own.mean(0), 'raw ': own}.items():
             shares = preference(features.x[correct].to(weight), weight, labels[correct], widths)  # N x H
+            speaking = shares.any(1)
+            if not speaking.any():
+                raise ValueError(
+                    'HeadPreference found no image for whose class a space speaks: its shares are not known.'
+                )
+            if silent := int((~speaking).sum()):
+                warnings.warn(
+                    f'head_preference: no space speaks for the class of {silent} of {len(correct)} correctly '
+                    f'classified images ({prefix or "centred "}weights). They count in no mean.',
+                    stacklevel=2,
+                )
+            shares, shown = shares[speaking], correct[speaking]
             mean = shares.mean(0)
             wins = torch.bincount(shares.argmax(1), minlength=len(spaces)) / len(shares)
             for i, space in enumerate(spaces):
@@ -75,8 +88,8 @@ class HeadPreference(SpacesProtocol):
                 yield Score(f'{prefix}wins/{space}', 100 * wins[i].item(), representation=spaces)
             yield Score(f'{prefix}entropy', entropy(mean), representation=spaces)
             if not prefix:
-                chosen = torch.linspace(0, len(correct) - 1, min(self.pictures, len(correct))).long()
-                images = [source.image('test', int(row)) for row in correct[chosen]]
+                chosen = torch.linspace(0, len(shown) - 1, min(self.pictures, len(shown))).long()
+                images = [source.image('test', int(row)) for row in shown[chosen]]
                 title = f'{source.name}, mean:\n{entropy(mean):.2f} bits'
                 factor = factor_of(label)
                 figure = draw_shares(spaces, title, mean, images, shares[chosen])
@@ -93,12 +106,11 @@ def preference(features: Tensor, weight: Tensor, labels: Tensor, widths: list[in
         widths: D of each head.
 
     Returns:
-        (N, H), rows add up to 1; equal shares where no head speaks for the class.
+        (N, H), rows add up to 1; 0 where no head speaks for the class.
     """
     products = features * weight[labels]
     c = torch.stack([part.sum(1) for part in products.split(widths, 1)], 1).clamp_min(0)  # N x H
-    total = c.sum(1, keepdim=True)
-    return torch.where(total > 0, c / total.clamp_min(1e-12), 1 / len(widths))
+    return c / c.sum(1, keepdim=True).clamp_min(1e-12)
 
 
 def entropy(shares: Tensor) -> float:

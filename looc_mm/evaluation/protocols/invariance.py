@@ -53,6 +53,8 @@ class InvarianceMatrix(Protocol):
         columns = [each.name for each in pipeline.augmentations]
         for r, row in enumerate(rows):
             for c, column in enumerate(columns):
+                if matrix[r, c].isnan():
+                    continue
                 yield Score(f'cosine/{column}', matrix[r, c].item(), representation='V' if row == 'V' else [row])
         labels = [f'{row}\n({source.states[row]})' if row in source.not_learnt else row for row in rows]
         yield Drawing('invariance.png', draw_matrix(matrix, labels, columns))
@@ -71,7 +73,7 @@ def invariance(
         candidates: (B, K, 3, H, W) uint8, for ``StylizedTexture``.
 
     Returns:
-        Names of the representations, and (R, A).
+        Names of the representations, and (R, A); NaN for an augmentation that drew equal values for all images.
     """
     preprocessor: Any = model.data_preprocessor
     pipeline = LeaveOneOutPipeline(preprocessor.pipeline.augmentations, leave_one_out=[])
@@ -97,4 +99,4 @@ def invariance(
                 numbers.append(moved.sum().cpu())
             total = total + torch.stack(sums, 1)
             count = count + torch.stack(numbers)
-    return names, total / count.clamp_min(1)
+    return names, total / count

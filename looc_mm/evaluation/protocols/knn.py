@@ -51,12 +51,13 @@ class KNNProbe(Protocol):
             ValueError: If there are fewer training samples than neighbours.
         """
         votes = self.votes(train.x, train.labels[label], test.x)
-        votes = votes.masked_fill(votes == 0, -float('inf'))  # a class without a vote is no guess
         for metric, value in accuracies(votes, test.labels[label]).items():
             yield Score(metric, value)
 
     def votes(self, gallery: Tensor, labels: Tensor, queries: Tensor) -> Tensor:
-        """(M, K) weight of each class among the neighbours.
+        """(M, K) logarithm of the weight of each class; -inf for a class without a neighbour, which is no guess.
+
+        With logarithms no temperature is too low: a weight neither overflows nor becomes 0.
 
         Args:
             gallery: (N, C).
@@ -64,6 +65,9 @@ class KNNProbe(Protocol):
             queries: (M, C).
         """
         cosine, index = nearest(gallery, queries, self.k)  # M x k
-        weight = torch.ones_like(cosine) if self.temperature is None else (cosine / self.temperature).exp()
-        empty = weight.new_zeros(len(queries), int(labels.max()) + 1)
-        return empty.scatter_add_(1, labels[index], weight)
+        voted = labels[index]
+        weight = torch.zeros_like(cosine) if self.temperature is None else cosine / self.temperature
+        empty = weight.new_full((len(queries), int(labels.max()) + 1), -float('inf'))
+        highest = empty.scatter_reduce(1, voted, weight, 'amax')
+        total = torch.zeros_like(empty).scatter_add_(1, voted, (weight - highest.gather(1, voted)).exp())
+        return highest + total.log()

@@ -19,7 +19,7 @@ from looc_mm.randomness import seeded
 from looc_mm.registry import PROTOCOLS
 from looc_mm.views import unit_range
 
-from .base import Score, number_of_classes, with_factor
+from .base import Score, by_training_classes, number_of_classes, with_factor
 from .linear import LinearProbe
 
 
@@ -68,16 +68,16 @@ class AugmentedLinearProbe(LinearProbe):
         """
         test = source.features('test')
         for label in self.labels(test):
-            first = self.epoch(source, label, 1)
+            first, own = by_training_classes(label, self.epoch(source, label, 1), test)
             with tqdm(total=self.classifier.epochs, desc='epochs', leave=False, disable=get_rank() != 0 or None) as bar:
 
                 def features_of(epoch: int, label: str = label, first: Features = first, bar: tqdm = bar) -> Tensor:
                     bar.update()
                     return first.x if epoch == 1 else self.epoch(source, label, epoch).x
 
-                classes = number_of_classes(label, (first, test))
+                classes = number_of_classes(label, (first, own))
                 self.classifier.fit_epochs(features_of, first.labels[label], classes)
-            scores = self.scores(self.classifier, test, label)
+            scores = self.scores(self.classifier, own, label)
             yield from with_factor(label, (replace(score, solver='sgd on random crops') for score in scores))
 
     def epoch(self, source: FeatureSource, label: str, epoch: int) -> Features:

@@ -13,7 +13,7 @@ from looc_mm.evaluation.source import FeatureSource
 from looc_mm.registry import PROTOCOLS
 from looc_mm.visualization import Neighbour, draw_neighbours
 
-from .base import Drawing, Protocol, Score
+from .base import Drawing, Protocol, Score, check_label
 
 
 @PROTOCOLS.register_module()
@@ -49,6 +49,8 @@ class Retrieval(Protocol):
         """Percentage of neighbours that share each label with their query, by V and by each space; and a figure."""
         gallery = source.feature_set('train', self.rotate_train)
         queries = source.feature_set('test', self.rotate_test)
+        for label in gallery.labels:
+            check_label(label, gallery, queries)
         neighbours = {name: nearest(x, queries.parts[name], self.k)[1] for name, x in gallery.parts.items()}  # M x k
         for name, rows in neighbours.items():
             for label, values in gallery.labels.items():

@@ -7,7 +7,7 @@ from itertools import combinations
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.registry import PROTOCOLS
 
-from .base import Protocol, Score, SpacesProtocol, with_factor
+from .base import Protocol, Score, SpacesProtocol, by_training_classes, with_factor
 
 
 @PROTOCOLS.register_module()
@@ -38,5 +38,6 @@ class SpaceAblation(SpacesProtocol):
         for choice in choices:
             chosen = 'V' if choice == ['V'] else choice
             for label in probe.labels(train, test):
-                for score in probe.evaluate(train.select(choice), test.select(choice), label):
+                fitted, scored = by_training_classes(label, train.select(choice), test.select(choice))
+                for score in probe.evaluate(fitted, scored, label):
                     yield from with_factor(label, [replace(score, representation=chosen)])
