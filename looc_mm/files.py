@@ -1,7 +1,8 @@
-"""Files that appear at once and whole, so that a reader never sees half of one; and the last checkpoint of a run."""
+"""Files that appear at once and whole, locks for several writers, and the last checkpoint of a run."""
 
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,28 @@ def atomic_write(path: str | Path, *, single_writer: bool = False, sync: bool = 
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Keep other processes that lock the same file waiting until the block ends, or the process does.
+
+    Args:
+        path: The file, which need not exist. The lock is a hidden file beside it, which stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f'.{path.name}.lock').open('a') as file:
+        if sys.platform == 'win32':
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def last_checkpoint(folder: Path) -> Path | None:

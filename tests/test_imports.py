@@ -16,6 +16,7 @@ ORDER = [
     'stack',
     'configs',
     'files',
+    'results',
     'machine',
     'registry',
     'config_check',

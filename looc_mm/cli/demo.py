@@ -1,6 +1,5 @@
 """LooC and MoCo on the procedural Factors dataset: what each representation keeps, in a table and a picture."""
 
-import json
 import subprocess
 import sys
 import time
@@ -32,12 +31,12 @@ def demo(*, work_dir: Path = Path('work_dirs/demo'), epochs: int | None = None, 
         The records of both methods, as of results.json.
     """
     from looc_mm.datasets import Factors
-    from looc_mm.evaluation import write_results
+    from looc_mm.results import add_results
 
     start = time.perf_counter()
     work_dir = Path(work_dir)
     records = [record for method in METHODS for record in pretrain_and_probe(method, work_dir, epochs, seed)]
-    write_results(work_dir / 'results.json', records)
+    add_results(work_dir / 'results.json', records)
 
     top1 = [record for record in records if record['metric'] == 'top1']
     scores = {m: {r['factor']: r['value'] for r in top1 if r['method'] == m} for m in METHODS}
@@ -60,13 +59,17 @@ def pretrain_and_probe(method: str, work_dir: Path, epochs: int | None, seed: in
     """Train one method and probe V; returns its records."""
     from mmengine.config import Config
 
+    from looc_mm.results import newest, read_results
+
     work_dir = work_dir / method
     config = METHODS[method][1]
     epochs = epochs or Config.fromfile(find_config(config)).train_cfg.max_epochs
     options = ['log_level=WARNING', f'train_cfg.max_epochs={epochs}', 'default_hooks.progress.disable=False']
     run('train', config, '--work-dir', work_dir, '--seed', str(seed), '--cfg-options', *options)
-    run('test', PROBE, work_dir / f'epoch_{epochs}.pth', '--work-dir', work_dir, '--seed', str(seed))
-    records = json.loads((work_dir / 'results.json').read_text())
+    checkpoint = work_dir / f'epoch_{epochs}.pth'
+    run('test', PROBE, checkpoint, '--work-dir', work_dir, '--seed', str(seed))
+    named = {'checkpoint': str(checkpoint), 'seed': seed}
+    records = [each for each in newest(read_results(work_dir / 'results.json')) if named.items() <= each.items()]
     return [{'method': method, 'factor': record.pop('factor', 'rotation'), **record} for record in records]
 
 

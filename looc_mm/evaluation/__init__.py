@@ -16,7 +16,7 @@ from .protocols.retrieval import Retrieval
 from .protocols.robustness import RobustnessProbe
 from .protocols.rotation import RotationProbe
 from .protocols.space_ablation import SpaceAblation
-from .run import run_protocols, write_results
+from .run import run_protocols
 from .source import FeatureSource
 
 __all__ = [
@@ -40,5 +40,4 @@ __all__ = [
     'SpaceAblation',
     'extract',
     'run_protocols',
-    'write_results',
 ]

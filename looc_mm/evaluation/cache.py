@@ -81,9 +81,7 @@ def cache_key(model: nn.Module, dataset: Dataset, **extraction: Any) -> str | No
         return None
     settings = (VERSION, sorted(extraction.items()), repr(model), torch.__version__)
     digest = hashlib.sha256(repr(settings).encode())
-    for name, value in sorted(representation_state(model).items()):
-        digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    digest.update(weights_hash(model).encode())
     for part, listed in zip(parts, samples, strict=True):
         digest.update(repr((type(part).__name__, _settings(part))).encode())
         for sample in listed or ():
@@ -92,6 +90,32 @@ def cache_key(model: nn.Module, dataset: Dataset, **extraction: Any) -> str | No
                 stat = os.stat(sample['img_path'])
                 digest.update(f'{stat.st_size} {stat.st_mtime_ns}'.encode())
     return digest.hexdigest()[:32]
+
+
+def weights_hash(model: nn.Module) -> str:
+    """Hash of the weights that the model's representations depend on."""
+    digest = hashlib.sha256()
+    for name, value in sorted(representation_state(model).items()):
+        digest.update(f'{name} {value.dtype} {tuple(value.shape)}'.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def data_hash(dataset: Dataset) -> str:
+    """Hash of the pictures that a dataset lists, by the name of the file and its folder, and their labels.
+
+    It does not depend on where the pictures are. Of a dataset without files it is that of its simple attributes.
+    """
+    parts = dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset]
+    digest = hashlib.sha256()
+    for part in parts:
+        samples = listed_samples(part) or []
+        if not samples or 'img_path' not in samples[0]:
+            digest.update(repr((type(part).__name__, len(part), _settings(part)[0])).encode())
+        for sample in samples:
+            named = {**sample, 'img_path': Path(sample['img_path']).parts[-2:]} if 'img_path' in sample else sample
+            digest.update(repr(sorted(named.items())).encode())
+    return digest.hexdigest()[:16]
 
 
 def _settings(dataset: Any) -> tuple[dict[str, Any], Any]:

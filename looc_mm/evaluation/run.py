@@ -1,4 +1,4 @@
-"""From protocols to ``results.json``: a list of records, one for each value.
+"""From protocols to ``results.json``: a list of records, one for each value; see :mod:`looc_mm.results`.
 
 protocol        'linear', 'rotation', ...
 dataset         name of the dataset
@@ -11,10 +11,13 @@ checkpoint      path as given, or null for random weights
 experiment      name of the pretraining config, or null where the checkpoint does not say it
 not_learnt      spaces of the model that had learnt nothing when the training ended; absent where there is none
 seed            of the protocol's random choices
+weights         hash of the weights that the features come from
+data            hash of the listed training and test pictures: names and labels
+classes         hash of the training classes and of those that the test lacks; absent where they have no names
+missing_classes number of classes that the test lacks; absent where it lacks none
 seconds         wall time of the protocol, with the features that it was the first to need
 """
 
-import json
 import math
 import time
 import warnings
@@ -25,9 +28,11 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 
-from looc_mm.files import atomic_write
+from looc_mm.datasets.classes import CLASS
 from looc_mm.registry import PROTOCOLS
+from looc_mm.results import add_results, read_results
 
+from .cache import weights_hash
 from .protocols.base import Drawing, Protocol, Score
 from .source import FeatureSource
 
@@ -54,10 +59,13 @@ def run_protocols(
         Values by name, such as ``{'linear/imagenette/top1': 83.1}``.
 
     Raises:
-        ValueError: A protocol does not suit, or two scores have one name; as the protocols.
+        ValueError: A protocol does not suit, two scores have one name, a value is not a number, or ``results.json``
+            cannot be read; as the protocols.
     """
+    file = Path(folder) / 'results.json'
+    read_results(file)  # an error of it costs no evaluation
     check_size(source)
-    records: list[dict[str, Any]] = []
+    weights, data = weights_hash(source.model), source.data_hash()
     metrics: dict[str, float] = {}
     for protocol in protocols:
         start = time.perf_counter()
@@ -70,6 +78,7 @@ def run_protocols(
         sources = list(source.each()) if protocol.per_representation else [source]
         results = [_named(result, each) for each in sources for result in protocol.run(each)]
         seconds = round(time.perf_counter() - start, 2)
+        records: list[dict[str, Any]] = []
         for score in (each for each in results if isinstance(each, Score)):
             name = score_name(protocol.name, source.name, score)
             if not math.isfinite(score.value) or not math.isfinite(score.ci or 0):
@@ -94,11 +103,15 @@ def run_protocols(
                     'experiment': experiment,
                     **({'not_learnt': source.not_learnt} if source.not_learnt else {}),
                     'seed': source.seed,
+                    'weights': weights,
+                    'data': data,
+                    **({'classes': classes} if (classes := source.class_hash(score.factor or CLASS)) else {}),
+                    **({'missing_classes': len(missing)} if (missing := source.missing.get('test')) else {}),
                     'seconds': seconds,
                 }
             )
         if is_main_process():  # after each protocol, so that the error of a later one costs nothing
-            write_results(Path(folder) / 'results.json', records)
+            add_results(file, records)
             for drawing in (each for each in results if isinstance(each, Drawing)):
                 drawing.figure.savefig(Path(folder) / drawing.file)
     return metrics
@@ -148,17 +161,6 @@ def score_name(protocol: str, dataset: str, score: Score) -> str:
     if score.representation:
         chosen = ['V' if score.representation == 'V' else '+'.join(score.representation)]
     return '/'.join([protocol, dataset, *factor, *solver, *chosen, score.metric])
-
-
-def write_results(path: str | Path, records: list[dict[str, Any]]) -> None:
-    """Replace a results file as a whole, so that a reader never sees half of one.
-
-    Args:
-        path: File to write.
-        records: What to write.
-    """
-    with atomic_write(path) as part:
-        part.write_text(json.dumps(records, indent=2) + '\n')
 
 
 def table(source: FeatureSource, metrics: Mapping[str, float], checkpoint: str | None) -> str:

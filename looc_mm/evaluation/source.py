@@ -18,7 +18,7 @@ from looc_mm.datasets.classes import CLASS, Classes, class_names, classes_of, de
 from looc_mm.models.representation import resolve_spaces
 from looc_mm.models.space_figures import LEARNING
 
-from .cache import FeatureCache, cache_key
+from .cache import FeatureCache, cache_key, data_hash
 from .extract import extract
 from .features import Features, FeatureSet
 
@@ -203,6 +203,11 @@ class FeatureSource:
             label: renumber(values, class_names(dataset, label), class_names(train, label))
             for label, values in labels.items()
         }
+
+    def data_hash(self) -> str:
+        """Hash of the training and test pictures."""
+        parts = {split: data_hash(self.dataset(split)) for split in ('train', 'test') if split in self.loaders}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def class_hash(self, label: str = CLASS) -> str | None:
         """Hash of the training classes of a label and of those that the test lacks; None if they have no names."""

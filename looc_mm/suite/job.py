@@ -22,6 +22,7 @@ from typing import Any
 from mmengine.config import Config
 
 from looc_mm.files import atomic_write, last_checkpoint
+from looc_mm.results import newest, read_results
 
 from .plan import Evaluation, Run
 from .process import Child
@@ -186,7 +187,7 @@ class Job:
         self._save()
 
     def _record(self) -> None:
-        results = [(each.name, json.loads(self._results(each).read_text())) for each in self.run.evaluations]
+        results = [(each.name, newest(read_results(self._results(each)))) for each in self.run.evaluations]
         metrics, ci = collect_metrics(results)
         record = {
             'key': self.run.key,

@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 import torch
@@ -15,6 +16,8 @@ def test_records_and_metrics(build_runner, tmp_path, capsys):
     records = json.loads((tmp_path / 'results.json').read_text())
     assert [record['value'] for record in records] == list(metrics.values())
     first, second, third = records
+    hashes = [[each.pop(name) for name in ('weights', 'data')] for each in records]
+    assert all(each == hashes[0] and all(re.fullmatch('[0-9a-f]{16}', value) for value in each) for each in hashes)
     assert first.pop('value') > 60 and first.pop('seconds') >= 0
     assert first == {
         'protocol': 'linear',

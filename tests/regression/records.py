@@ -125,6 +125,7 @@ def run(checkpoint: Path, protocols: list[dict[str, Any]], images: int, spaces: 
         loader.dataset.pipeline[-1].label_keys = ('gt_label', 'shape', 'color', 'texture')
     cfg.test_cfg.protocols = protocols
     cfg.dump('config.py')
+    Path('out/results.json').unlink(missing_ok=True)  # of the run before
     before = sys.argv
     sys.argv = ['test.py', 'config.py', str(checkpoint), '--work-dir', 'out', '--cache', 'cache', *spaces]
     try:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
+from looc_mm.results import newest
+
 from .published import (
     ALIASES,
     ALL_SPACES,
@@ -157,7 +159,7 @@ def collect(
     results: list[Result] = []
     left: Counter[str] = Counter()
     for path in files:
-        for record in read_results(path):
+        for record in newest(read_results(path)):
             checkpoint = record['checkpoint']
             experiment = record.get('experiment')
             found = find_method(checkpoint, experiment, given) if checkpoint else None
