@@ -106,7 +106,7 @@ def data_hash(dataset: Dataset) -> str:
 
     It does not depend on where the pictures are. Of a dataset without files it is that of its simple attributes.
     """
-    parts = dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset]
+    parts: list[Any] = dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset]
     digest = hashlib.sha256()
     for part in parts:
         samples = listed_samples(part) or []

@@ -7,11 +7,12 @@ import cv2
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from torch.utils.data import ConcatDataset
 
 from looc_mm.datasets import Factors, ImageFolder
 from looc_mm.evaluation import FeatureSet, source
 from looc_mm.evaluation import cache as cache_module
-from looc_mm.evaluation.cache import FeatureCache, cache_key
+from looc_mm.evaluation.cache import FeatureCache, cache_key, data_hash
 
 from .fake import FakeModel
 
@@ -115,3 +116,24 @@ def test_two_hosts_without_a_shared_folder_do_not_wait_for_each_other(tmp_path):
     first, second = ([torch.load(tmp_path / f'{run}_{rank}.pth') for rank in (0, 1)] for run in (1, 2))
     assert torch.equal(first[0], first[1]) and torch.equal(second[0], first[0]) and torch.equal(second[1], first[0])
     assert list((tmp_path / 'host_0').iterdir()) and not (tmp_path / 'host_1').exists()
+
+
+def test_the_hash_of_pictures_goes_by_their_names(tmp_path):
+    """Not by where they are: a folder that was moved holds the same pictures, one of the same name may hold others."""
+
+    def folder(*paths: str) -> ImageFolder:
+        root = tmp_path / str(len(list(tmp_path.iterdir()))) / 'data'
+        for path in paths:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).touch()
+        return ImageFolder(str(root), with_label=True)
+
+    one = data_hash(folder('a/1.png', 'b/1.png'))
+    assert data_hash(folder('a/1.png', 'b/1.png')) == one
+    others = [folder('a/1.png', 'b/2.png'), folder('a/1.png', 'c/1.png'), folder('a/1.png', 'b/1.png', 'b/2.png')]
+    assert len({one, *map(data_hash, others)}) == 4
+    assert data_hash(Factors(4)) == data_hash(Factors(4)) != data_hash(Factors(4, seed=1)) != data_hash(Factors(5))
+    both = ConcatDataset([Factors(4), Factors(4, seed=1)])
+    assert (
+        data_hash(both) == data_hash(ConcatDataset([*both.datasets])) != data_hash(ConcatDataset(both.datasets[::-1]))
+    )

@@ -35,6 +35,34 @@ def test_records_and_metrics(build_runner, tmp_path, capsys):
     assert 'V of random weights' in printed and f'{metrics["linear/fake/top1"]:.2f}' in printed
 
 
+def test_another_seed_or_run_adds_its_records_and_the_same_one_replaces_its_own(build_runner, tmp_path):
+    def run(seed: int, scale: float = 1.0) -> dict[str, float]:
+        runner = build_runner(protocols=[dict(type='FewShotProbe', label='gt_label', shots=(2,), trials=2)], seed=seed)
+        runner.model.backbone[0].weight.data *= scale  # another training, whose work dir has the same name
+        return runner.test()
+
+    values = [run(seed, scale)['few_shot/fake/top1/2-shot'] for seed, scale in ((1, 1), (2, 1), (2, -1), (1, 1))]
+    records = json.loads((tmp_path / 'results.json').read_text())
+    assert [(each['seed'], each['value']) for each in records] == [(2, values[1]), (2, values[2]), (1, values[3])]
+    assert len({each['weights'] for each in records}) == 2 and len({each['data'] for each in records}) == 1
+
+
+def test_an_unreadable_file_of_results_costs_no_evaluation(build_runner, tmp_path, monkeypatch):
+    (tmp_path / 'results.json').write_text('{')
+    monkeypatch.setattr(source, 'extract', None)
+    with pytest.raises(ValueError, match='results.json cannot be read as JSON'):
+        build_runner(protocols=[LINEAR]).test()
+
+
+@pytest.mark.parametrize('value, ci', [(float('nan'), None), (1.0, float('inf'))])
+def test_a_value_that_is_none_is_no_record(build_runner, tmp_path, monkeypatch, value, ci):
+    """A mean of nothing is NaN, which is no JSON."""
+    monkeypatch.setattr('looc_mm.evaluation.LinearProbe.evaluate', lambda *_: [Score('top1', value, ci)])
+    with pytest.raises(ValueError, match='linear/fake/top1 is .* the protocol found nothing to take a mean of'):
+        build_runner(protocols=[LINEAR]).test()
+    assert not (tmp_path / 'results.json').exists()
+
+
 def test_features_are_extracted_once(build_runner, monkeypatch):
     calls = []
     extract = source.extract

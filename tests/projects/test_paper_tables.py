@@ -423,6 +423,12 @@ def test_what_has_no_method_is_counted(tmp_path):
     assert collect([path], suite='r50_in100')[0] == []
 
 
+def test_of_a_training_that_was_repeated_in_its_folder_the_newest_counts(results):
+    old, new = (record(run('moco_r50_in100'), value) | {'weights': name} for name, value in (('a', 1), ('b', 2)))
+    assert [each.value for each in results([old, new])] == [2]
+    assert [each.value for each in results([new, old])] == [1]
+
+
 @pytest.mark.parametrize(
     ('records', 'message'),
     [

@@ -10,6 +10,7 @@ import pytest
 
 from looc_mm.files import last_checkpoint
 from looc_mm.suite.job import BusyError, Job
+from looc_mm.suite.records import read_records
 from looc_mm.suite.schedule import COMPLETE, FAILED, LEFT
 
 from .conftest import is_alive, wait_until
@@ -279,3 +280,17 @@ def test_features_are_kept_for_the_evaluations_alone(place):
     assert place.suite([run]).run() == COMPLETE
     assert last_checkpoint(folder) == folder / 'epoch_2.pth'
     assert not (folder / 'features').exists()
+
+
+def test_a_record_has_the_newest_results_of_an_evaluation(place):
+    """The training was repeated after its first evaluation: results.json keeps both."""
+    (run,) = place.plan([place.pretraining()], [place.evaluation()])
+    test = place.tools / 'test.py'
+    test.write_text(
+        test.read_text().replace(
+            'json.dumps([score])', "json.dumps([score | {'weights': 'old', 'value': 1}, score | {'weights': 'new'}])"
+        )
+    )
+    assert place.suite([run]).run() == COMPLETE
+    (record,) = read_records(place.folder / 'records')
+    assert len(record['metrics']) == 1 and 1 not in record['metrics'].values()
