@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.model import PretrainedInit, update_init_info
 from mmengine.registry import DefaultScope
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
@@ -206,6 +206,23 @@ def load_weights(model: nn.Module, checkpoint: Checkpoint) -> None:
     if heads:
         matched += ', ' + check_fit(heads, checkpoint.state_dict, checkpoint.path, 'head')
     print_log(f'{checkpoint.path}: {matched}.', logger='current')
+
+
+def random_weights(model: Any) -> nn.Module:
+    """A network before any training: weights that its config reads from files are drawn too."""
+    for module in model.modules():
+        init = getattr(module, 'init_cfg', None)
+        if init is not None:
+            kept = [each for each in (init if isinstance(init, list) else [init]) if each.get('type') != 'Pretrained']
+            module.init_cfg = kept
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('ERROR')  # it prints a paragraph for each weight
+    try:
+        model.init_weights()
+    finally:
+        logger.setLevel(level)
+    return model.eval()
 
 
 def check_fit(

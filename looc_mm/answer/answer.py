@@ -5,15 +5,13 @@ Shapes: N training pictures, M test pictures, C feature width.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from mmengine.logging import MMLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from looc_mm.checkpoint import build_model, find_checkpoint, load_weights, read_checkpoint
+from looc_mm.checkpoint import build_model, find_checkpoint, load_weights, random_weights, read_checkpoint
 from looc_mm.datasets.transforms import one_thread
 from looc_mm.evaluation import Features, FeatureSource, FewShotProbe, KNNProbe, LinearClassifier, Score
 from looc_mm.evaluation.protocols.base import by_training_classes
@@ -177,23 +175,6 @@ def held_out_accuracy(source: FeatureSource, data: Labelled, seed: int) -> float
     fitted = LinearClassifier().fit(train.x[kept], train.labels[LABEL][kept].to(train.x.device), len(data.classes))
     right = fitted.predict(train.x[held]).argmax(1) == train.labels[LABEL][held]
     return 100 * right.double().mean().item()
-
-
-def random_weights(model: Any) -> nn.Module:
-    """A network before any training: weights that its config reads from files are drawn too."""
-    for module in model.modules():
-        init = getattr(module, 'init_cfg', None)
-        if init is not None:
-            kept = [each for each in (init if isinstance(init, list) else [init]) if each.get('type') != 'Pretrained']
-            module.init_cfg = kept
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel('ERROR')  # it prints a paragraph for each weight
-    try:
-        model.init_weights()
-    finally:
-        logger.setLevel(level)
-    return model.eval()
 
 
 def probe(train: Features, test: Features, classes: int, seed: int) -> tuple[Tensor, float, Score, Score]:

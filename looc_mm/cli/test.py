@@ -85,7 +85,7 @@ def test(
     from mmengine.model import is_model_wrapper
     from mmengine.runner import Runner
 
-    from looc_mm.checkpoint import load_weights, read_checkpoint
+    from looc_mm.checkpoint import load_weights, random_weights, read_checkpoint
     from looc_mm.config_check.check import check_config
     from looc_mm.config_check.options import data_root_options, merge_options
     from looc_mm.engine.launch import explain_shared_memory, setup_launch
@@ -125,13 +125,18 @@ def test(
     cfg.merge_from_dict(data_root_options(cfg, data_root, 'test_dataloader', 'test_cfg.train_dataloader'))
     merge_options(cfg, cfg_options or {})
     check_config(cfg, cfg_options)
+    if cfg.get('load_from') or cfg.get('resume'):
+        raise ValueError(
+            f'Got load_from={cfg.get("load_from")!r}, resume={cfg.get("resume")!r}, which would replace the weights of '
+            f'{checkpoint}. Give the checkpoint as the second argument.'
+        )
     setup_launch(cfg, launcher)
     runner = Runner.from_cfg(cfg)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if trained is not None:
         load_weights(model, trained)
     else:
-        model.init_weights()
+        random_weights(model)
         if is_main_process():
             print(f'RANDOM WEIGHTS: the model of {checkpoint}, not trained, as a baseline.')
     with explain_shared_memory():

@@ -18,7 +18,7 @@ class PartialEpochs(DefaultSampler):
 
     Args:
         dataset: Any dataset.
-        pictures: Samples of an epoch, over all processes.
+        pictures: Samples of an epoch, over all processes; rounded down to a multiple of the number of processes.
         **kwargs: The arguments of ``DefaultSampler``: ``shuffle`` and ``seed``.
 
     Raises:
@@ -29,15 +29,16 @@ class PartialEpochs(DefaultSampler):
         super().__init__(dataset, **kwargs)
         if pictures < self.world_size:
             raise ValueError(f'PartialEpochs got pictures={pictures}; it is at least {self.world_size}.')
-        self.pictures = pictures
         self.num_samples = pictures // self.world_size
         self.total_size = self.num_samples * self.world_size
 
     def __iter__(self) -> Iterator[int]:
         """Iterate over the indices of this rank."""
         length = len(self.dataset)
-        start = self.epoch * self.pictures
-        passes = range(start // length, (start + self.pictures - 1) // length + 1)
+        start = (
+            self.epoch * self.total_size
+        )  # where the processes cannot share all pictures, the next epoch has the rest
+        passes = range(start // length, (start + self.total_size - 1) // length + 1)
         order = torch.cat([self._pass(each) for each in passes])
         first = start - passes[0] * length
         return iter(order[first : first + self.total_size][self.rank :: self.world_size].tolist())

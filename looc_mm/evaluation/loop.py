@@ -8,6 +8,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch.utils.data import DataLoader
 
+from looc_mm.checkpoint import load_weights, read_checkpoint
 from looc_mm.registry import LOOPS, PROTOCOLS
 
 from .run import run_protocols, table
@@ -72,12 +73,14 @@ class FrozenFeatureLoop(BaseLoop):
         )
         super().__init__(runner, self.source.loaders['test'])
         self.protocols = [PROTOCOLS.build(protocol, default_args=dict(seed=seed)) for protocol in protocols]
-        self.checkpoint = checkpoint or runner._load_from
+        self.checkpoint = runner._load_from or checkpoint
         self.experiment = experiment
         self.skip = skip_unsuitable
 
     def run(self) -> dict[str, float]:
         """Run all protocols; returns values by name, such as ``{'linear/imagenette/top1': 83.1}``."""
+        if loaded := self.runner._load_from:  # MMEngine only warns of weights that are missing
+            load_weights(self.source.model, read_checkpoint(loaded))
         metrics = run_protocols(
             self.source, self.protocols, self.runner.work_dir, self.checkpoint, self.experiment, self.skip
         )

@@ -181,18 +181,28 @@ class MultiHead(BaseSelfSupervisor):
             return None
         return send(self.data_preprocessor.pipeline.same_as_query(table), self.data_preprocessor.device)
 
-    def watch(self, logits: Sequence[Tensor], per_space: Tensor, same_as_query: Tensor | None) -> dict[str, Tensor]:
+    def watch(
+        self,
+        logits: Sequence[Tensor],
+        per_space: Tensor,
+        same_as_query: Tensor | None,
+        filled: Tensor | None = None,
+    ) -> dict[str, Tensor]:
         """Add a step to :attr:`figures`.
 
         Args:
             logits: What :meth:`LooCLoss.logits` gave.
             per_space: (S,), the loss of each space.
             same_as_query: What :meth:`same_as_query` gave.
+            filled: (K,) bool, which columns of the queue hold keys; None for all.
 
         Returns:
             The loss of each space, for the log.
         """
         similarities = [each.detach() * self.head.temperature for each in logits]
+        if filled is not None:
+            for each in similarities:
+                each[:, -len(filled) :].masked_fill_(~filled, -torch.inf)
         self.figures.add(similarities, self.head.same_image_negatives, same_as_query)
         return {f'loss_{space}': loss.detach() for space, loss in zip(self.spaces, per_space, strict=True)}
 

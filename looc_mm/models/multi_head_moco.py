@@ -107,8 +107,9 @@ class MultiHeadMoCo(MultiHead):
         same_as_query = self.same_as_query(table)
         logits = self.head.logits(q, k, self.neck.queue(), same_as_query)
         loss, per_space = self.head.reduce(logits)  # Eq. 2
+        filled = self.neck.filled()  # K
         self.neck.enqueue(k.diagonal().permute(2, 0, 1))  # S x B x D: head_i(k_i)
-        return {'loss': loss, **self.watch(logits, per_space, same_as_query)}
+        return {'loss': loss, **self.watch(logits, per_space, same_as_query, filled)}
 
     @torch.no_grad()
     def update_key_encoder(self) -> None:

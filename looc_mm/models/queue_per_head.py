@@ -51,7 +51,10 @@ class BranchHead(nn.Module):
 
 
 class KeyQueue(nn.Module):
-    """First in, first out memory of the keys of one space, (D, K), oldest overwritten first."""
+    """First in, first out memory of the keys of one space, (D, K), oldest overwritten first.
+
+    A new queue holds random unit vectors, as MoCo's. They are negatives in the loss and count in no figure.
+    """
 
     keys: Tensor
     place: Tensor
@@ -66,7 +69,7 @@ class KeyQueue(nn.Module):
         """Overwrite the oldest keys by new ones, (B, D), whose number divides the queue's length."""
         where = (self.place + torch.arange(len(keys), device=keys.device)).remainder(self.keys.shape[1])
         self.keys.index_copy_(1, where, keys.t().to(self.keys.dtype))
-        self.place.add_(len(keys)).remainder_(self.keys.shape[1])
+        self.place.add_(len(keys))  # not wrapped: it is also the number of keys that were stored
 
 
 @MODELS.register_module()
@@ -160,6 +163,11 @@ class QueuePerHeadNeck(HeadPerSpaceNeck):
     def queue(self) -> Tensor:
         """A copy of all queues, (S, D, K), which stays as it is when new keys arrive."""
         return torch.stack([queue.keys for queue in self._queues()])
+
+    def filled(self) -> Tensor:
+        """(K,) bool: which columns of the queues hold keys, and no vector that they were filled with at first."""
+        first = self._queues()[0]
+        return torch.arange(self.queue_len, device=first.place.device) < first.place
 
     def _queues(self) -> list[KeyQueue]:
         return [cast(KeyQueue, self.queues[space]) for space in self.spaces]

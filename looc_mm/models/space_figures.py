@@ -46,7 +46,7 @@ class SpaceFigures:
 
         Args:
             similarities: Per space (B, 1 + negatives): the positive, the same-image negatives in the order of the other
-                key views, other images. What is -inf was left out of the loss.
+                key views, other images. What is -inf is no negative.
             same_image: Whether there are same-image negatives in the spaces i >= 1.
             same_as_query: (S, S, B) bool, [i, j]: k_j has the query's x_i. Without it nothing is known of P, and
                 the key views are averaged over all images.
@@ -56,7 +56,8 @@ class SpaceFigures:
             rows = similarities[i]
             positive, negatives = rows[:, 0], rows[:, 1:]
             found[space, 'pos'] = _total(positive)
-            found[space, 'top1'] = _total(100 * (positive[:, None] > negatives).all(1).float())
+            wins = 100 * (positive[:, None] > negatives).all(1).float()
+            found[space, 'top1'] = _total(wins, negatives.isfinite().any(1))
             if i == 0 or not same_image:
                 found[space, 'others'] = _total(_mean(negatives, negatives))
                 found[space, 'P'] = _total(_mean((positive[:, None] > negatives).float(), negatives))

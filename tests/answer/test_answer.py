@@ -9,9 +9,9 @@ import torch
 from mmengine.config import Config
 
 from looc_mm.answer import answer
-from looc_mm.answer.answer import random_weights
 from looc_mm.answer.baselines import HISTOGRAM
 from looc_mm.answer.combine import stacked
+from looc_mm.checkpoint import random_weights
 from looc_mm.cli import main
 from looc_mm.evaluation import LinearClassifier
 from looc_mm.export import get_features

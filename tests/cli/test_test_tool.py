@@ -14,6 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from looc_mm import cli
 from looc_mm.evaluation.run import choose_protocols
 from looc_mm.export import get_features
 from looc_mm.registry import MODELS
@@ -148,6 +149,23 @@ def test_random_weights_are_a_baseline_that_says_so(run_tool, pretraining, capsy
     assert all(record['checkpoint'] is None for record in first)
     again = run_tool(FACTORS, pretraining, work_dir=tmp_path / 'again')
     assert [record['value'] for record in again] == [record['value'] for record in first]
+
+
+def test_random_weights_are_random_where_the_config_reads_weights_from_a_file(run_tool, pretraining, tmp_path):
+    """A pretrained backbone was evaluated under the name of random weights."""
+    alone = run_tool(FACTORS, pretraining)
+    init = f"init_cfg=dict(type='Pretrained', checkpoint={str(tmp_path / 'none.pth')!r})"
+    pretraining.write_text(PRETRAINING.replace("backbone=dict(type='ResNet',", f"backbone=dict(type='ResNet', {init},"))
+    again = run_tool(FACTORS, pretraining, work_dir=tmp_path / 'again')
+    assert [record['value'] for record in again] == [record['value'] for record in alone]
+
+
+@pytest.mark.parametrize('option', [{'load_from': 'other.pth'}, {'resume': True}])
+def test_other_weights_cannot_replace_those_of_the_checkpoint(checkpoint, option):
+    with pytest.raises(
+        ValueError, match=r'would replace the weights of .*epoch_1.pth. Give the checkpoint as the second'
+    ):
+        cli.test(FACTORS, checkpoint, cfg_options=option)
 
 
 def test_a_model_in_the_evaluation_config_wins(run_tool, checkpoint, tmp_path):

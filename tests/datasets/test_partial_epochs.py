@@ -32,15 +32,18 @@ def test_in_order_without_shuffling():
 
 
 def test_processes_share_an_epoch(monkeypatch):
-    parts = []
+    parts: dict[int, list[list[int]]] = {}  # by epoch, of each rank
     for rank in range(3):
         monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, 3))
         sampler = PartialEpochs(range(20), 8, seed=3)
-        sampler.set_epoch(1)
-        parts.append(list(sampler))
-    assert [len(part) for part in parts] == [2, 2, 2]
+        for epoch in range(10):
+            sampler.set_epoch(epoch)
+            parts.setdefault(epoch, []).append(list(sampler))
+    assert all([len(part) for part in each] == [2, 2, 2] for each in parts.values())
     monkeypatch.undo()
-    alone = stream(20, 8, 2)[1][:6]
-    assert Counter(index for part in parts for index in part) == Counter(alone)
+    for epoch, each in parts.items():
+        assert Counter(index for part in each for index in part) == Counter(stream(20, 6, 10)[epoch])
+    seen = Counter(index for each in parts.values() for part in each for index in part)
+    assert set(seen.values()) == {3}, 'the 2 of 8 pictures that 3 processes cannot share come in the next epoch'
     with pytest.raises(ValueError, match='pictures=0; it is at least 1'):
         PartialEpochs(range(20), 0, seed=3)

@@ -1,5 +1,8 @@
+from types import SimpleNamespace
+
 import torch
 
+from looc_mm.evaluation import InvarianceMatrix
 from looc_mm.evaluation.protocols.invariance import invariance
 from looc_mm.models import LeaveOneOutPreprocessor
 from looc_mm.views import LeaveOneOutPipeline
@@ -70,6 +73,19 @@ def test_by_a_loop_over_images():
     names = ['V', *model.spaces]
     assert 0 < len(cosines) < 6
     assert abs(matrix[names.index('color'), index].item() - sum(cosines) / len(cosines)) < 1e-4
+
+
+def test_an_augmentation_that_never_differs_has_no_cosine():
+    """It had 0: further from the query than any other."""
+    pipeline = LeaveOneOutPipeline([dict(type='HorizontalFlip', prob=1.0), dict(type='ColorJitter', prob=1.0)], [])
+    model = Colours(LeaveOneOutPreprocessor(pipeline))
+    names, matrix = invariance(model, CANVAS, seed=3, batch_size=4)
+    assert names == ['V', 'left'] and matrix[:, 0].isnan().all() and matrix[:, 1].isfinite().all()
+    data = [dict(inputs=image) for image in CANVAS]
+    source = SimpleNamespace(model=model, dataset=lambda split: data, states={}, not_learnt=[])
+    *scores, drawing = InvarianceMatrix().run(source)
+    assert {each.metric for each in scores} == {'cosine/color'} and len(scores) == 2
+    assert [text.get_text() for text in drawing.figure.axes[0].texts][::2] == ['-', '-']
 
 
 def test_it_is_drawn():

@@ -156,6 +156,26 @@ def test_a_protocol_is_one_method(build_runner, tmp_path):
     assert (record['factor'], record['seed']) == ('shape', 4) and 'solver' not in record
 
 
+@pytest.mark.parametrize('missing', [True, False])
+def test_load_from_passes_the_checkpoint_reader(build_runner, tmp_path, missing):
+    """MMEngine evaluates a network of which weights are missing, and only warns."""
+    runner = build_runner(protocols=[LINEAR])
+    state = {name: value + 0.1 for name, value in runner.model.state_dict().items()}
+    if missing:
+        del state['backbone.0.weight']
+    torch.save({'state_dict': state}, tmp_path / 'other.pth')
+    runner._load_from = str(tmp_path / 'other.pth')
+    if missing:
+        with pytest.raises(ValueError, match=r'other.pth does not fit the model: 5 of 6 backbone weights match'):
+            runner.test()
+        assert not (tmp_path / 'results.json').exists()
+        return
+    runner.test()
+    assert torch.equal(runner.model.backbone[0].bias, state['backbone.0.bias'])
+    (record,) = json.loads((tmp_path / 'results.json').read_text())
+    assert record['checkpoint'] == str(tmp_path / 'other.pth')
+
+
 def test_splits_and_datasets_that_are_not_there(build_runner, build_loader):
     frozen = build_runner(protocols=[]).test_loop.source
     with pytest.raises(ValueError, match=r"no split 'val'; there are \['train', 'test'\]"):

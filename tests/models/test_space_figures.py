@@ -1,11 +1,13 @@
 """The figures of a space against plain loops, and the word that sums them up."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from looc_mm.models.looc_loss import LooCLoss
+from looc_mm.models.multi_head import MultiHead
 from looc_mm.models.space_figures import SpaceFigures, lower_bound, space_state
 
 from .test_multi_head_moco import build, views
@@ -90,6 +92,23 @@ def test_what_the_loss_leaves_out_counts_nowhere(step):
     for space in SPACES:
         for figure in {'pos', 'others', 'P', *VIEWS} & set(expected[space]):
             assert got[space][figure] == pytest.approx(expected[space][figure], abs=1e-5), (space, figure)
+
+
+def test_what_a_new_queue_is_filled_with_counts_nowhere(step):
+    """In the first step no key of another image is known: top1 was 100 or chance, and P was that of random vectors."""
+    q, k, queue, same = step
+    for stored in (0, 2, K):
+        figures, kept = SpaceFigures(SPACES, VIEWS), SpaceFigures(SPACES, VIEWS)
+        watched = SimpleNamespace(figures=figures, head=LooCLoss(0.2), spaces=SPACES)
+        filled = torch.arange(K) < stored
+        logits = LooCLoss(0.2).logits(q, k, queue)
+        MultiHead.watch(watched, logits, torch.zeros(S), same, filled)
+        assert all(each.isfinite().all() for each in logits), 'the loss keeps them, as MoCo'
+        kept.add(LooCLoss(1).logits(q, k, queue[..., :stored]), True, same)
+        got, expected = figures.read(), kept.read()
+        similar(got, expected)
+        assert ('others' in got['rotation']) == ('top1' in got['invariant']) == bool(stored)
+        assert {'pos', 'P', 'top1', 'k_0', 'k_color'} <= {*got['rotation']}
 
 
 def test_without_the_view_table_p_is_not_known(step):
