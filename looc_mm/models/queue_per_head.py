@@ -58,18 +58,27 @@ class KeyQueue(nn.Module):
 
     keys: Tensor
     place: Tensor
+    stored: Tensor
 
     def __init__(self, width: int, length: int) -> None:
         super().__init__()
         self.register_buffer('keys', F.normalize(torch.randn(width, length), dim=0))
         self.register_buffer('place', torch.zeros((), dtype=torch.long))
+        self.register_buffer('stored', torch.zeros((), dtype=torch.long))  # number of keys so far
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:
         """Overwrite the oldest keys by new ones, (B, D), whose number divides the queue's length."""
         where = (self.place + torch.arange(len(keys), device=keys.device)).remainder(self.keys.shape[1])
         self.keys.index_copy_(1, where, keys.t().to(self.keys.dtype))
-        self.place.add_(len(keys))  # not wrapped: it is also the number of keys that were stored
+        self.place.add_(len(keys)).remainder_(self.keys.shape[1])
+        self.stored.add_(len(keys))
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object, **kwargs: object) -> None:
+        """A file that does not hold the number of keys is of an earlier version; its queue is taken as full."""
+        if f'{prefix}keys' in state_dict:
+            state_dict.setdefault(f'{prefix}stored', torch.tensor(self.keys.shape[1]))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 @MODELS.register_module()
@@ -167,7 +176,7 @@ class QueuePerHeadNeck(HeadPerSpaceNeck):
     def filled(self) -> Tensor:
         """(K,) bool: which columns of the queues hold keys, and no vector that they were filled with at first."""
         first = self._queues()[0]
-        return torch.arange(self.queue_len, device=first.place.device) < first.place
+        return torch.arange(self.queue_len, device=first.stored.device) < first.stored
 
     def _queues(self) -> list[KeyQueue]:
         return [cast(KeyQueue, self.queues[space]) for space in self.spaces]

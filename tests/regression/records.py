@@ -71,7 +71,7 @@ def all_records(checkpoint: Path, images: int = 256) -> list[dict[str, Any]]:
         images: Number of training images; half as many are for testing.
 
     Returns:
-        Records without ``seconds``; ``checkpoint`` is the file's name.
+        Records without ``seconds`` and hashes; ``checkpoint`` is the file's name.
     """
     checkpoint, home, threads = checkpoint.resolve(), Path.cwd(), torch.get_num_threads()
     spaces = [name for name in representation_names(load_model(checkpoint)) if name != 'V']
@@ -88,7 +88,7 @@ def all_records(checkpoint: Path, images: int = 256) -> list[dict[str, Any]]:
 
 
 def write_corrupted(images: int) -> None:
-    """Write the corrupted test images into ``corrupted``, in one folder for each shape."""
+    """Write the corrupted test images into ``corrupted``, in one folder for each shape, by its name."""
     dataset = Factors(images, seed=1, split='test')
     for index in range(images):
         sample = dataset[index]
@@ -98,6 +98,8 @@ def write_corrupted(images: int) -> None:
     corrupt_tree(
         Path('clean'), Path('corrupted'), [CORRUPTIONS[name] for name in CORRUPTED], SEVERITIES, Settings(None)
     )
+    for folder in Path('corrupted').glob('*/*/*'):  # after that, as the corruptions are drawn by the paths
+        folder.rename(folder.with_name(Factors.METAINFO['shape'][int(folder.name)]))
 
 
 def run_all(checkpoint: Path, images: int, spaces: list[str]) -> list[dict[str, Any]]:
@@ -134,7 +136,9 @@ def run(checkpoint: Path, protocols: list[dict[str, Any]], images: int, spaces: 
         sys.argv = before
     records = json.loads(Path('out/results.json').read_text())
     assert all(record['checkpoint'] == str(checkpoint) for record in records)
-    return [{**record, 'checkpoint': checkpoint.name, 'seconds': None} for record in records]
+    hashes = ('weights', 'data', 'classes')
+    kept = [{name: value for name, value in record.items() if name not in hashes} for record in records]
+    return [{**record, 'checkpoint': checkpoint.name, 'seconds': None} for record in kept]
 
 
 if __name__ == '__main__':
