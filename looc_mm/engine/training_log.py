@@ -115,7 +115,7 @@ class TrainingLog(Hook):
         assert self.first is not None
         scalars = runner.message_hub.log_scalars
         loss = scalars['train/loss'].mean(done - self.logged) if 'train/loss' in scalars else None
-        images = runner.train_dataloader.batch_size * get_world_size() * (done - self.last[1])
+        images = images_of(runner, done) - images_of(runner, self.last[1])
         speed = images / (now - self.last[0]) if done > self.last[1] else None
         pace = (now - self.first[0]) / (done - self.first[1]) if done > self.first[1] else None
         spaces = self.watch.since_line.take() if self.watch else {}
@@ -147,6 +147,16 @@ class TrainingLog(Hook):
             row[f'state_{space}'] = states[space]
         self.curves.add(row)
         self.last, self.logged = (now, done), done
+
+
+def images_of(runner: Runner, steps: int) -> int:
+    """The images of the first steps over all processes; the last batch of an epoch may have fewer than the others."""
+    loader = runner.train_dataloader
+    batch, epochs, rest = loader.batch_size, 0, steps
+    if isinstance(runner.train_loop, EpochBasedTrainLoop):
+        epochs, rest = divmod(steps, len(loader))
+    epoch = min(len(loader) * batch, len(loader.sampler))
+    return get_world_size() * (epochs * epoch + rest * batch)
 
 
 def spaces_text(spaces: dict[str, dict[str, tuple[float, int]]], states: dict[str, str | None]) -> str:

@@ -1,5 +1,6 @@
 """tools/test.py as users start it."""
 
+import itertools
 import json
 import os
 import re
@@ -9,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -164,6 +167,35 @@ def test_other_weights_cannot_replace_those_of_the_checkpoint(checkpoint, option
         ValueError, match=r'would replace the weights of .*epoch_1.pth. Give the checkpoint as the second'
     ):
         cli.test(FACTORS, checkpoint, cfg_options=option)
+
+
+def test_a_folder_that_lacks_a_class_beside_another_folder_in_one_work_dir(pretraining, tmp_path, monkeypatch, capsys):
+    """The default work dir is named after config and checkpoint: it had the records of the last folder alone."""
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0)
+    for name, tested in (('one', 'abc'), ('two', 'ca')):
+        for split, classes in (('train', 'abc'), ('val', tested)):
+            for label, index in itertools.product(classes, range(6)):
+                path = tmp_path / name / split / label / f'{index}.png'
+                path.parent.mkdir(parents=True, exist_ok=True)
+                picture = draw.integers(0, 40, (32, 32, 3)) + 200 * (np.arange(3) == 'abc'.index(label))
+                cv2.imwrite(str(path), picture.astype(np.uint8))
+
+    def test(name: str, *options: str) -> int:
+        words = ['test', 'linear_eval/folder', str(pretraining), '--data-root', str(tmp_path / name), *options]
+        loaders = ('test_dataloader', 'test_cfg.train_dataloader')
+        changes = [f'{loader}.{each}' for loader in loaders for each in ('num_workers=0', 'batch_size=9')]
+        return cli.main([*words, '--cfg-options', *changes])
+
+    assert test('one') == 0
+    assert test('two') == 2
+    assert "The test pictures lack 1 of 3 classes: 'b'" in capsys.readouterr().err
+    assert test('two', '--allow-missing-classes') == 0
+    (path,) = tmp_path.glob('work_dirs/linear_eval/folder/*/results.json')
+    one, two = json.loads(path.read_text())
+    assert (one['value'], two['value']) == (100, 100), 'the colours are the classes'
+    assert 'missing_classes' not in one and two['missing_classes'] == 1
+    assert one['weights'] == two['weights'] and one['data'] != two['data'] and one['classes'] != two['classes']
 
 
 def test_a_model_in_the_evaluation_config_wins(run_tool, checkpoint, tmp_path):

@@ -15,7 +15,7 @@ from mmengine.logging import MMLogger, print_log
 from looc_mm.engine import TrainingLog
 from looc_mm.engine.console import make_readable
 from looc_mm.engine.curves import Curves
-from looc_mm.engine.training_log import duration, spaces_text
+from looc_mm.engine.training_log import duration, images_of, spaces_text
 from looc_mm.engine.watch_spaces import Means
 
 
@@ -150,6 +150,17 @@ def test_means_over_readings_weigh_by_the_number_of_values():
     means.add({'color': {'P': (0.9, 10)}})
     assert means.take() == {'color': {'P': (pytest.approx(0.6), 40), 'pos': (0.2, 1)}}
     assert means.take() == {}
+
+
+@pytest.mark.parametrize('drop_last', [False, True])
+def test_the_last_batch_counts_its_own_images(build_runner, drop_last):
+    """16 pictures in batches of 6: the third has 4. It counted as 6 in the speed."""
+    runner = build_runner(train_dataloader__batch_size=6, train_dataloader__drop_last=drop_last)
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    sizes = [len(batch['inputs']) for _ in range(3) for batch in runner.train_dataloader]
+    assert sizes[:3] == ([6, 6, 6] if drop_last else [6, 6, 4])
+    for steps in range(len(sizes)):
+        assert images_of(runner, steps) == sum(sizes[:steps])
 
 
 def test_words_of_a_line():
