@@ -10,7 +10,7 @@ from .objectnet import CropBorder, ObjectNet13
 from .partial_epochs import PartialEpochs
 from .shards import CanvasShards, ShardSampler
 from .stylized import LoadStylized
-from .transforms import LoadCanvas, PackCanvas, ResizeShortEdge
+from .transforms import LoadCanvas, LoadImageFromFile, PackCanvas, ResizeShortEdge
 
 __all__ = [
     'CUB',
@@ -24,6 +24,7 @@ __all__ = [
     'ImageFolder',
     'ImageNetC',
     'LoadCanvas',
+    'LoadImageFromFile',
     'LoadStylized',
     'ObjectNet13',
     'PackCanvas',
