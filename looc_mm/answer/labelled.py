@@ -163,9 +163,9 @@ def _pictures(folder: Path) -> dict[str, list[str]]:
     dataset = ImageFolder(str(folder), with_label=True, lazy_init=True)
     found: dict[str, list[str]] = {}
     if any(entry.is_dir() and not entry.name.startswith('.') for entry in folder.iterdir()):
-        found = {name: dataset._images(name) for name in dataset.class_folders()}
+        found = dataset.pictures_by_class()
     if empty := [name for name, files in found.items() if not files]:
-        raise ValueError(f'Classes without pictures in {str(folder)!r}: {", ".join(empty)}. Fill or remove them.')
+        raise ValueError(f'Classes without pictures in {str(folder)!r}: {", ".join(empty)}. Put pictures there, or move these folders away.')
     return found
 
 

@@ -1,3 +1,4 @@
+from .broken import ReplaceBroken
 from .checks import Part
 from .cub import CUB
 from .factors import Factors
@@ -30,6 +31,7 @@ __all__ = [
     'PackCanvas',
     'Part',
     'PartialEpochs',
+    'ReplaceBroken',
     'ResizeShortEdge',
     'ShardSampler',
 ]

@@ -47,7 +47,7 @@ TOO_LARGE, PIXEL_TYPE = 'too many pixels', 'pixel type'
 START_OF_JPEG, END_OF_JPEG = b'\xff\xd8', b'\xff\xd9'
 REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 
-_said: set[str] = set()  # what this process has logged once
+_said: set[str] = set()  # topics of which this process has logged a warning
 
 
 class PictureError(ValueError):
@@ -185,19 +185,29 @@ def check_pixels(height: int, width: int, name: str) -> None:
         )
 
 
+def warn_once(topic: str, text: str) -> None:
+    """Log a warning, the first one of its topic in this process."""
+    if topic not in _said:
+        _said.add(topic)
+        print_log(f'{text} (logged once per process)', logger='current', level=logging.WARNING)
+
+
 def _decoded(path: str, size: int | None = None) -> Picture:
     """A picture; the first transparent picture of this process is logged."""
     picture = _read(path, size)
-    if picture.transparent and 'transparent' not in _said:
-        _said.add('transparent')
-        text = f'{path!r} is transparent: transparent pictures are composited on white (this is logged once)'
-        print_log(text, logger='current', level=logging.WARNING)
+    if picture.transparent:
+        warn_once('transparent', f'{path!r} is transparent; transparent pictures are composited on white')
     return picture
 
 
 def _read(path: str, size: int | None = None) -> Picture:
-    with open(path, 'rb') as file:
-        data = file.read()
+    try:
+        with open(path, 'rb') as file:
+            data = file.read()
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f'There is no file {path!r}. It was listed and has gone since, or a list or a link leads to it.'
+        ) from None
     if not data:
         raise _empty(path)
     return decode_bytes(data, path, size)
