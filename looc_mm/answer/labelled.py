@@ -165,7 +165,10 @@ def _pictures(folder: Path) -> dict[str, list[str]]:
     if any(entry.is_dir() and not entry.name.startswith('.') for entry in folder.iterdir()):
         found = dataset.pictures_by_class()
     if empty := [name for name, files in found.items() if not files]:
-        raise ValueError(f'Classes without pictures in {str(folder)!r}: {", ".join(empty)}. Put pictures there, or move these folders away.')
+        raise ValueError(
+            f'Classes without pictures in {str(folder)!r}: {", ".join(empty)}. Put pictures there, or move these folders '
+            'away.'
+        )
     return found
 
 

@@ -53,9 +53,9 @@ class ReplaceBroken(BaseDataset):
         """Load the list of samples."""
         super().full_init()
         steps = getattr(self.pipeline, 'transforms', ())
-        if any(getattr(step, 'ignore_broken', False) for step in steps) and not self.test_mode:
-            if self.marks is None or len(self.marks.of_samples) != len(self):
-                self.marks = Marks(len(self))
+        ignores = any(getattr(step, 'ignore_broken', False) for step in steps) and not self.test_mode
+        if ignores and (self.marks is None or len(self.marks.of_samples) != len(self)):
+            self.marks = Marks(len(self))
 
     def __getitem__(self, idx: int) -> Any:
         """A sample, or its replacement.
@@ -80,7 +80,7 @@ class ReplaceBroken(BaseDataset):
                 self.marks.of_samples[candidate] = READ
                 return sample
         raise PictureError(
-            f'{self.max_refetch} pictures were drawn to replace a broken one, and all are broken too. The last: {problem}'
+            f'{self.max_refetch} pictures were drawn to replace a broken one, and all are broken. The last: {problem}'
         )
 
     def _candidates(self, idx: int, epoch: int) -> Iterator[int]:

@@ -8,7 +8,7 @@ import io
 import logging
 import mmap
 import os
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -128,9 +128,9 @@ def decode_bytes(data: bytes, name: str, size: int | None = None) -> Picture:
         if not data.endswith(END_OF_JPEG) and data.find(END_OF_JPEG, scan) < 0:
             raise _damaged(data, name, 'it was cut short, its end marker is missing')
         times, flag = 1, cv2.IMREAD_COLOR
-        for smaller, reduced in REDUCED.items() if size else ():
+        for smaller, reduced in REDUCED.items():
             # libjpeg rounds a size up, which would stretch the picture by up to a pixel.
-            if height % smaller == width % smaller == 0 and min(height, width) >= 2 * size * smaller:
+            if size and height % smaller == width % smaller == 0 and min(height, width) >= 2 * size * smaller:
                 times, flag = smaller, reduced
                 break
         img = _by_opencv(data, flag)
@@ -152,7 +152,7 @@ def picture_size(path: str) -> tuple[int, int]:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if data[:2] == START_OF_JPEG:
                 return _jpeg_header(data, path)[:2]
-            width, height = _open(data, path).size
+            width, height = _open(cast(IO[bytes], data), path).size
             return height, width
 
 
@@ -261,7 +261,7 @@ def _by_pillow(data: bytes, name: str) -> Picture:
         upright = ImageOps.exif_transpose(image)
         if alpha:
             upright = upright.convert('RGBA')
-        transparent = alpha and upright.getchannel('A').getextrema()[0] < 255
+        transparent = alpha and bool((np.asarray(upright.getchannel('A')) < 255).any())
         if transparent:
             upright = Image.alpha_composite(Image.new('RGBA', upright.size, 'white'), upright)
         img = cv2.cvtColor(np.asarray(upright.convert('RGB')), cv2.COLOR_RGB2BGR)
@@ -270,7 +270,7 @@ def _by_pillow(data: bytes, name: str) -> Picture:
     return Picture(img, img.shape[:2], transparent)
 
 
-def _open(file: io.BytesIO | mmap.mmap, name: str) -> ImageFile.ImageFile:
+def _open(file: IO[bytes], name: str) -> ImageFile.ImageFile:
     """A picture whose header alone was read, and is right.
 
     ``Image.open`` would do, but for its own limit of pixels, which is global.
@@ -303,20 +303,20 @@ def _open(file: io.BytesIO | mmap.mmap, name: str) -> ImageFile.ImageFile:
     return image
 
 
-def _check_tiff(file: io.BytesIO | mmap.mmap, name: str) -> None:
+def _check_tiff(file: IO[bytes], name: str) -> None:
     """Refuse pixel types by the tags of a TIFF, because Pillow does not open all of them."""
     header = file.read(8)
     header += file.read(8) if header[2] == 43 else b''  # BigTIFF
     tags = TiffImagePlugin.ImageFileDirectory_v2(header)
     file.seek(tags.next)
     tags.load(file)
-    bits, formats = tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)), tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))
+    bits, formats = (tags.get(tag, (1,)) for tag in (TiffImagePlugin.BITSPERSAMPLE, TiffImagePlugin.SAMPLEFORMAT))
     kind = {2: ' signed', 3: ' float'}.get(max(formats), '')
     if max(bits) > 8 or kind:
         raise _pixel_type(name, max(bits), kind, tags.get(TiffImagePlugin.SAMPLESPERPIXEL, len(bits)))
 
 
-def _bits(image: ImageFile.ImageFile, file: io.BytesIO | mmap.mmap) -> int:
+def _bits(image: ImageFile.ImageFile, file: IO[bytes]) -> int:
     """Bits of a channel. Pillow's mode has them for grey pictures; for others they are in the file."""
     if image.mode in ('I', 'F') or image.mode.startswith('I;'):
         return 32 if image.mode == 'F' else 16
@@ -350,8 +350,8 @@ def _empty(name: str) -> PictureError:
     return _error(name, EMPTY, 'is empty (0 bytes)', 'Copy it again from its source, or move it to another folder.')
 
 
-def _damaged(data: bytes | mmap.mmap | io.BytesIO, name: str, reason: str) -> PictureError:
-    size = data.getbuffer().nbytes if isinstance(data, io.BytesIO) else len(data)
+def _damaged(data: bytes | mmap.mmap | IO[bytes], name: str, reason: str) -> PictureError:
+    size = len(data) if isinstance(data, bytes | mmap.mmap) else data.seek(0, os.SEEK_END)
     text = f'cannot be decoded as an image ({size:,} bytes): {" ".join(reason.split()) or "it is damaged"}'
     return _error(name, DAMAGED, text, 'Copy it again from its source, or move it to another folder.')
 

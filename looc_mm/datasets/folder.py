@@ -26,12 +26,14 @@ class Listing:
         passed_over: Number of the other files by ending in lower case, '' for a name without one.
         repeated: Links to folders that were listed already, and are not listed again.
         unreadable: What is wrong with folders that cannot be listed, by path.
+        outside: Number of pictures that are in no class folder, of a folder with labels.
     """
 
     pictures: list[str] = field(default_factory=list)
     passed_over: Counter[str] = field(default_factory=Counter)
     repeated: list[str] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
+    outside: int = 0
 
     def add(
         self, folder: str, extensions: Sequence[str] = EXTENSIONS, known: Iterable[tuple[int, int]] = ()
@@ -87,11 +89,10 @@ class Listing:
         """What was left out, one line each."""
         if self.passed_over:
             yield f'passed over: {counts(self.passed_over)}'
+        if self.outside:
+            yield f'left out: {self.outside:,} images that are in no class folder'
         if self.repeated:
-            yield (
-                f'{len(self.repeated)} links lead to folders that are listed already, and are not followed, such as '
-                f'{self.repeated[0]}'
-            )
+            yield f'not followed: {len(self.repeated):,} links to folders that are listed already, as {self.repeated[0]}'
 
 
 def identity(folder: str) -> tuple[int, int]:
@@ -158,33 +159,41 @@ class ImageFolder(ReplaceBroken, CustomDataset):
             for label, paths in enumerate(self.pictures_by_class().values())
             for path in paths
         ]
-        if not samples:
+        self.check_found(samples)
+        return samples
+
+    def check_found(self, pictures: Sequence[Any]) -> None:
+        """Raise FileNotFoundError if there are no images."""
+        if not pictures:
             raise FileNotFoundError(
                 self._message(f'no images in it; their names end with {" ".join(sorted(self.extensions))}')
             )
-        return samples
 
     def pictures_by_class(self) -> dict[str, list[str]]:
         """Paths of the images of each class, sorted; all of them under '' without labels. Logs what is passed over."""
+        listing = Listing()
+        found = self.list_classes(listing)
+        listing.check()
+        empty = [f'no images of class {name!r}' for name, paths in found.items() if name and not paths]
+        for note in [*empty, *listing.notes()]:
+            print_log(f'{self.img_prefix}: {note}', logger='current', level=logging.WARNING)
+        return found
+
+    def list_classes(self, listing: Listing) -> dict[str, list[str]]:
+        """List the folder, or the folder of each class; see :meth:`pictures_by_class`.
+
+        Args:
+            listing: Gets what is in the folders.
+        """
         if not os.path.isdir(self.img_prefix):
             raise FileNotFoundError(self._message('there is no such folder'))
-        listing = Listing()
-        found = {name: [] for name in (self.class_folders() if self.with_label else [''])}
-        folders = {name: os.path.join(self.img_prefix, name) if name else self.img_prefix for name in found}
+        if not self.with_label:
+            return {'': listing.add(self.img_prefix, self.extensions)}
+        folders = {name: os.path.join(self.img_prefix, name) for name in self.class_folders()}
         known = {identity(path) for path in (self.img_prefix, *folders.values())}
-        outside = 0
-        if self.with_label:
-            outside = sum(self.is_valid_file(entry.name) for entry in os.scandir(self.img_prefix) if entry.is_file())
-        for name, folder in folders.items():
-            found[name] = listing.add(folder, self.extensions, known)
-            if self.with_label and not found[name]:
-                self._warn(f'no images of class {name!r}')
-        listing.check()
-        for note in listing.notes():
-            self._warn(note)
-        if outside:
-            self._warn(f'{outside:,} images are in no class folder, and are left out')
-        return found
+        with os.scandir(self.img_prefix) as entries:
+            listing.outside += sum(self.is_valid_file(entry.name) for entry in entries if entry.is_file())
+        return {name: listing.add(folder, self.extensions, known) for name, folder in folders.items()}
 
     def class_folders(self) -> list[str]:
         """The classes' folders, in the order of their labels."""
@@ -202,9 +211,6 @@ class ImageFolder(ReplaceBroken, CustomDataset):
     def is_valid_file(self, filename: str) -> bool:
         """Whether a file is an image by its name, without its folder."""
         return super().is_valid_file(filename) and not filename.startswith('.')
-
-    def _warn(self, note: str) -> None:
-        print_log(f'{self.img_prefix}: {note}', logger='current', level=logging.WARNING)
 
     def _message(self, problem: str) -> str:
         return (

@@ -12,6 +12,7 @@ from looc_mm.stack import BaseTransform
 
 from .decoding import PictureError, check_pixels, decode, decode_for
 
+
 def one_thread(worker: int) -> None:
     """For a worker process: workers work side by side, and OpenCV's own threads would be in their way."""
     cv2.setNumThreads(0)

@@ -5,7 +5,6 @@ Shapes
 """
 
 import importlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
