@@ -166,8 +166,8 @@ def _pictures(folder: Path) -> dict[str, list[str]]:
         found = dataset.pictures_by_class()
     if empty := [name for name, files in found.items() if not files]:
         raise ValueError(
-            f'Classes without pictures in {str(folder)!r}: {", ".join(empty)}. Put pictures there, or move these folders '
-            'away.'
+            f'Classes without pictures in {str(folder)!r}: {", ".join(empty)}. Put pictures there, or move these '
+            'folders away.'
         )
     return found
 

@@ -92,7 +92,8 @@ class Listing:
         if self.outside:
             yield f'left out: {self.outside:,} images that are in no class folder'
         if self.repeated:
-            yield f'not followed: {len(self.repeated):,} links to folders that are listed already, as {self.repeated[0]}'
+            links = f'{len(self.repeated):,} links to folders that are listed already'
+            yield f'not followed: {links}, such as {self.repeated[0]}'
 
 
 def identity(folder: str) -> tuple[int, int]:

@@ -200,7 +200,7 @@ def test_every_odd_thing_of_a_folder_is_found_in_one_pass(check, tmp_path, monke
     assert code == 1
     for part in (
         'passed over: 2 .heic, 1 .txt',
-        f'not followed: 1 links to folders that are listed already, as {root / "b/up"}',
+        f'not followed: 1 links to folders that are listed already, such as {root / "b/up"}',
         '1 of 9 decoded images are transparent: composited on white',
         f'the folder {root / "b/unreadable"} cannot be listed: Permission denied',
         f'{root / "gone.jpg"}: there is no such file',
