@@ -42,7 +42,8 @@ def test_the_replacement_depends_on_index_and_epoch_alone(pictures):
     expected = [10 * row + 5 for row in range(GOOD)]
     for row in BAD:  # the first good one of the draws of a generator that is seeded with the epoch and the index
         rng = np.random.default_rng((3, row))
-        expected.append(10 * next(each for each in iter(lambda: int(rng.integers(16)), None) if each < GOOD) + 5)
+        draws = [int(rng.integers(16)) for _ in range(50)]
+        expected.append(10 * next(each for each in draws if each < GOOD) + 5)
     assert all(levels(dataset, 3, workers) == expected for workers in (0, 1, 3))
     assert levels(ImageFolder(str(pictures), pipeline=PIPELINE), 3, 2) == expected
     assert len({tuple(levels(dataset, epoch, 0)) for epoch in range(8)}) > 4
