@@ -177,7 +177,7 @@ class ImageFolder(ReplaceBroken, CustomDataset):
         listing.check()
         empty = [f'no images of class {name!r}' for name, paths in found.items() if name and not paths]
         for note in [*empty, *listing.notes()]:
-            print_log(f'{self.img_prefix}: {note}', logger='current', level=logging.WARNING)
+            print_log(f'{os.path.normpath(self.img_prefix)}: {note}', logger='current', level=logging.WARNING)
         return found
 
     def list_classes(self, listing: Listing) -> dict[str, list[str]]:

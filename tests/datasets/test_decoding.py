@@ -295,7 +295,7 @@ def test_what_cannot_be_scaled_exactly_is_decoded_whole(tmp_path, large):
 
 def test_jpeg_header(tmp_path, large):
     data = saved(Image.fromarray(large[:31, :57]), 'JPEG', comment=b'x' * 60_000)
-    for each in (data, data[:2] + b'\xff' * 3 + data[2:], data[:2] + b'more' + data[2:]):
+    for each in (data, data[:2] + b'\xff' * 3 + data[2:]):
         path = write(tmp_path / 'a.jpg', each)
         assert picture_size(path) == (31, 57), 'a marker may be padded'
         assert decode(path).shape == (31, 57, 3)
