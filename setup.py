@@ -77,6 +77,7 @@ setup(
         'mmcv-lite>=2.2.0,<2.3',  # mmpretrain imports mmcv but does not declare it; no compiled ops are needed
         'mmpretrain>=1.2.0,<1.3',
         'opencv-python>=4.14,<6',
+        'pillow>=11.3',  # the first release with AVIF; torchvision and matplotlib need Pillow too
         'matplotlib>=3.9',
         'tqdm>=4.66',
     ],

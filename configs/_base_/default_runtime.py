@@ -12,6 +12,7 @@ default_hooks = dict(
     stop=dict(type='StopOnNonFiniteLoss'),
     plain_checkpoint=dict(type='PlainCheckpoint'),
     prefetch=dict(type='PrefetchBatches'),
+    broken=dict(type='BrokenPictures'),
     watch=dict(type='WatchSpaces'),
     log=dict(type='TrainingLog'),
 )

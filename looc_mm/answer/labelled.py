@@ -170,7 +170,7 @@ def _pictures(folder: Path) -> dict[str, list[str]]:
     """Class to files."""
     dataset = ImageFolder(str(folder), with_label=True, lazy_init=True)
     if any(entry.is_dir() and not entry.name.startswith('.') for entry in folder.iterdir()):
-        return {name: dataset._images(name) for name in dataset.class_folders()}
+        return dataset.pictures_by_class()
     return {}
 
 

@@ -10,8 +10,10 @@ Only what a command needs is imported, when it runs: ``looc --help`` takes a ten
 import argparse
 import dis
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from looc_mm.version import __version__
@@ -78,7 +80,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status. A command that returns an int returns its own; 2 after a ValueError or FileNotFoundError that
-        looc_mm raised, whose message is printed. Every other error keeps its traceback.
+        looc_mm raised, here or in a worker process, whose message is printed. Every other error keeps its traceback.
     """
     parser = argparse.ArgumentParser(
         prog='looc', description='LooC, leave-one-out contrastive learning: "looc COMMAND --help" describes a command.'
@@ -98,9 +100,10 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         return _run(COMMANDS[name], arguments, parsers[name])
     except (ValueError, FileNotFoundError) as error:
-        if not _is_ours(error):
+        message = str(error) if _is_ours(error) else _of_a_worker(str(error))
+        if message is None:
             raise
-        print(f'looc {name}: {error}', file=sys.stderr)
+        print(f'looc {name}: {message}', file=sys.stderr)
         return 2
 
 
@@ -137,3 +140,17 @@ def _is_ours(error: BaseException) -> bool:
     frame = traceback.tb_frame
     raised = dis.opname[frame.f_code.co_code[traceback.tb_lasti]] == 'RAISE_VARARGS'
     return raised and frame.f_globals.get('__name__', '').partition('.')[0] == 'looc_mm'
+
+
+def _of_a_worker(text: str) -> str | None:
+    """The message of an error that this package raised in a worker process of a DataLoader; None for other errors.
+
+    PyTorch raises such an error again with the traceback in its message.
+    """
+    frames = re.findall(r'File "([^"]+)", line \d+, in .*\n +(.*)', text)
+    if not text.startswith('Caught ') or not frames:
+        return None
+    path, code = frames[-1]
+    messages = re.findall(r'^[\w.]+(?:Error|Exception): ([^\n]*)', text, re.MULTILINE)
+    ours = Path(path).is_relative_to(Path(__file__).parents[1]) and code.startswith('raise ')
+    return messages[-1] if ours and messages else None

@@ -10,8 +10,9 @@ from .arguments import Plugins
 
 if TYPE_CHECKING:
     from looc_mm.datasets import Part
+    from looc_mm.datasets.folder import Listing
 
-SHOWN = 10  # broken images to name
+SHOWN = 10  # broken images to name, of each kind
 
 
 def check_dataset(
@@ -25,6 +26,9 @@ def check_dataset(
     plugin: Plugins = (),
 ) -> int:
     """Check that a dataset is whole, and print what is wrong.
+
+    With --all it finds each picture that a training or an evaluation would refuse, and prints the number of transparent
+    pictures, of files that are passed over, and of links that are not followed.
 
     For example::
 
@@ -68,54 +72,75 @@ def check_dataset(
     return 1 if problems else 0
 
 
-def broken(path: str) -> str | None:
-    """What is wrong with an image, if anything."""
-    import cv2
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            image.load()  # unlike OpenCV, Pillow refuses a file that was cut short
-        if cv2.imread(path) is None:
-            return f'{path}: OpenCV cannot decode it'
-    except Exception as error:  # of any kind: decoders are many
-        return f'{path}: {error}'
-    return None
-
-
 def check(
     split: str, config: dict[str, Any], part: 'Part', sample: int | None, seed: int, workers: int
 ) -> Iterator[str]:
     """Print a part's numbers; yields what is wrong with it. ``sample`` is None to decode every image."""
+    from collections import Counter, defaultdict
     from multiprocessing.pool import ThreadPool
 
     import numpy as np
     from tqdm import tqdm
 
-    from looc_mm.registry import DATASETS
+    from looc_mm.datasets.decoding import look_at
 
-    try:
-        dataset = DATASETS.build(config)
-    except (OSError, ValueError) as error:
+    listed = list_part(config)
+    if isinstance(listed, Exception):
         print(f'{split:>22}  cannot be read')
-        yield f'{split}: {error}'
+        yield f'{split}: {listed}'
         return
-    samples = [dataset.get_data_info(row) for row in range(len(dataset))]
-    paths = [sample['img_path'] for sample in samples]
-    labels = {sample['gt_label'] for sample in samples if 'gt_label' in sample}
-    numbers = [('images', len(paths), part.images), ('classes', len(labels), part.classes)]
+    paths, labels, listing = listed
+    numbers = [('images', len(paths), part.images), ('classes', labels, part.classes)]
     shown = (f'{found:>8,} {what}' + (f' of {known:,}' if known else '') for what, found, known in numbers)
     print(f'{split:>22}', *shown)
     for what, found, known in numbers:
         if known and found != known:
             yield f'{split}: {found:,} {what}, published are {known:,}'
+    for note in listing.notes():
+        print(f'{"":>22}  {note}')
+    yield from (f'{split}: the folder {path} cannot be listed: {why}' for path, why in listing.unreadable.items())
 
     if sample is not None:
         rng = np.random.default_rng(seed)
         paths = [paths[row] for row in sorted(rng.permutation(len(paths))[:sample])]
+    problems: dict[str, list[str]] = defaultdict(list)
+    transparent = 0
     with ThreadPool(workers) as pool:
-        bar = tqdm(pool.imap(broken, paths, chunksize=8), 'decode', len(paths), leave=False, disable=None)
-        problems = [problem for problem in bar if problem]
-    yield from (f'{split}: {problem}' for problem in problems[:SHOWN])
-    if len(problems) > SHOWN:
-        yield f'{split}: {len(problems)} broken images in all, of {len(paths)} decoded'
+        looks = tqdm(pool.imap(look_at, paths, chunksize=8), 'decode', len(paths), leave=False, disable=None)
+        for path, (kind, reason, alpha) in zip(paths, looks, strict=True):
+            transparent += alpha
+            if kind:
+                problems[kind].append(f'{path}: {reason}')
+    if transparent:
+        print(f'{"":>22}  {transparent:,} of {len(paths):,} decoded images are transparent: composited on white')
+    for each in problems.values():
+        yield from (f'{split}: {problem}' for problem in each[:SHOWN])
+    numbers_by_kind = Counter({kind: len(each) for kind, each in problems.items()})
+    if numbers_by_kind.total() > 1:
+        kinds = ', '.join(f'{number:,} {kind}' for kind, number in numbers_by_kind.most_common())
+        yield f'{split}: {numbers_by_kind.total():,} broken images in all, of {len(paths):,} decoded: {kinds}'
+
+
+def list_part(config: dict[str, Any]) -> 'tuple[list[str], int, Listing] | Exception':
+    """The paths of a part, its number of classes and what was left out; or why it cannot be listed.
+
+    A folder of one's own is listed even if a folder in it cannot be.
+    """
+    from looc_mm.datasets.folder import ImageFolder, Listing
+    from looc_mm.registry import DATASETS
+
+    listing = Listing()
+    try:
+        dataset = DATASETS.build({**config, 'lazy_init': True})
+        if isinstance(dataset, ImageFolder) and config['type'] is ImageFolder:
+            found = dataset.list_classes(listing)
+            classes = sum(map(bool, found.values())) if dataset.with_label else 0
+            if not listing.pictures:
+                dataset.check_found([])
+            return listing.pictures, classes, listing
+        dataset.full_init()
+    except (OSError, ValueError) as error:
+        return error
+    samples = [dataset.get_data_info(row) for row in range(len(dataset))]
+    labels = {sample['gt_label'] for sample in samples if 'gt_label' in sample}
+    return [sample['img_path'] for sample in samples], len(labels), listing

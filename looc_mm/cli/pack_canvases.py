@@ -63,7 +63,7 @@ def pack_canvases(
         for path, problem in problems.items():
             print(f'Wrong: {path}: {problem}', file=sys.stderr)
         if problems:
-            print('Delete these and start the packing as before: it makes what is missing.', file=sys.stderr)
+            print('Move these files away and start the packing as before: it makes what is missing.', file=sys.stderr)
         else:
             print(f'{verify} is whole')
         return 1 if problems else 0

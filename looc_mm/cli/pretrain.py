@@ -213,6 +213,7 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
     from mmengine.registry import DefaultScope
 
     from looc_mm import machine
+    from looc_mm.datasets.broken import LIST, SHARE, check_share, list_broken
     from looc_mm.datasets.pack import pack_canvases
     from looc_mm.engine.launch import slow_without_gpu
     from looc_mm.pretraining.config import SPACES, config_text, title
@@ -258,7 +259,11 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
         share = f'{100 - 100 * speed.ready / speed.step:.0f} % of a step'
         show({'canvases': f'loading takes {share}, so the pictures are decoded once, to {out / CANVASES}'})
         with DefaultScope.overwrite_default_scope('looc_mm'):
-            pack_canvases(tried.train_dataloader.dataset, out / CANVASES, workers=facts.cores)
+            packed = pack_canvases(tried.train_dataloader.dataset, out / CANVASES, workers=facts.cores)
+        if packed.broken:
+            list_broken(packed.broken, out / LIST)
+            print(f'WARNING: {len(packed.broken):,} broken pictures are left out; {out / LIST} lists them.')
+            check_share(len(packed.broken), packed.steps, SHARE, out / LIST, 'train with "looc train" and --canvases')
         canvases = out / CANVASES
         speed = measure_speed(Config.fromstring(text(schedule), '.py'), limit)
     if (budget := left()) is not None:

@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from looc_mm.datasets.decoding import decode
+
 from .base import corruption, truncate
 from .blur import magnify, streak
 from .frost import grow
@@ -58,9 +60,7 @@ def _overlay(folder: str | None, index: int) -> np.ndarray:
     if folder is None:
         return grow(index)
     check_frost(folder)
-    overlay = cv2.imread(str(Path(folder, FROST_FILES[index])), cv2.IMREAD_COLOR)
-    if overlay is None:
-        raise ValueError(f'frost cannot decode {Path(folder, FROST_FILES[index])}; get the file again.')
+    overlay = decode(str(Path(folder, FROST_FILES[index])))
     return cv2.cvtColor(overlay, cv2.COLOR_BGR2RGB)
 
 

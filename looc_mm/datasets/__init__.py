@@ -1,3 +1,4 @@
+from .broken import ReplaceBroken
 from .checks import Part
 from .cub import CUB
 from .factors import Factors
@@ -10,7 +11,7 @@ from .objectnet import CropBorder, ObjectNet13
 from .partial_epochs import PartialEpochs
 from .shards import CanvasShards, ShardSampler
 from .stylized import LoadStylized
-from .transforms import LoadCanvas, PackCanvas, ResizeShortEdge
+from .transforms import LoadCanvas, LoadImageFromFile, PackCanvas, ResizeShortEdge
 
 __all__ = [
     'CUB',
@@ -24,11 +25,13 @@ __all__ = [
     'ImageFolder',
     'ImageNetC',
     'LoadCanvas',
+    'LoadImageFromFile',
     'LoadStylized',
     'ObjectNet13',
     'PackCanvas',
     'Part',
     'PartialEpochs',
+    'ReplaceBroken',
     'ResizeShortEdge',
     'ShardSampler',
 ]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from looc_mm.registry import DATASETS
 from looc_mm.stack import CUB as MMPreTrainCUB
 
+from .broken import ReplaceBroken
 from .checks import Part, build_pipeline, check_split, require_files, require_images, warn_of_count
 
 ARCHIVE = 'CUB_200_2011.tgz'
@@ -14,7 +15,7 @@ FILES = ('images.txt', 'image_class_labels.txt', 'train_test_split.txt', 'images
 
 
 @DATASETS.register_module()
-class CUB(MMPreTrainCUB):
+class CUB(ReplaceBroken, MMPreTrainCUB):
     """CUB-200-2011 in the layout of its archive.
 
     Args:

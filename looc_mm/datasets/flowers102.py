@@ -9,6 +9,7 @@ from torchvision.datasets import Flowers102 as TorchvisionFlowers102
 from looc_mm.registry import DATASETS
 from looc_mm.stack import Flowers102 as MMPreTrainFlowers102
 
+from .broken import ReplaceBroken
 from .checks import Part, build_pipeline, check_split, require_files, require_images, warn_of_count
 
 ARCHIVE = '102flowers.tgz'
@@ -16,7 +17,7 @@ FILES = ('imagelabels.mat', 'setid.mat', 'jpg/')
 
 
 @DATASETS.register_module()
-class Flowers102(MMPreTrainFlowers102):
+class Flowers102(ReplaceBroken, MMPreTrainFlowers102):
     """Flowers-102 as published: train and val hold 10 images of each class, test the rest.
 
     Args:

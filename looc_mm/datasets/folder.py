@@ -2,7 +2,9 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mmengine.logging import print_log
@@ -10,24 +12,109 @@ from mmengine.logging import print_log
 from looc_mm.registry import DATASETS, TRANSFORMS
 from looc_mm.stack import CustomDataset
 
+from .broken import ReplaceBroken
+from .decoding import EXTENSIONS
 from .label_file import check_label_file
 
-EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff', '.ppm', '.pgm')
+
+@dataclass
+class Listing:
+    """What is below some folders, without hidden files and folders.
+
+    Attributes:
+        pictures: Paths of the pictures, sorted within each folder that was added.
+        passed_over: Number of the other files by ending in lower case, '' for a name without one.
+        repeated: Links to folders that were listed already, and are not listed again.
+        unreadable: What is wrong with folders that cannot be listed, by path.
+        outside: Number of pictures that are in no class folder, of a folder with labels.
+    """
+
+    pictures: list[str] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
+    repeated: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    outside: int = 0
+
+    def add(
+        self, folder: str, extensions: Sequence[str] = EXTENSIONS, known: Iterable[tuple[int, int]] = ()
+    ) -> list[str]:
+        """List a folder of any depth. Links are followed, and each real folder is listed once.
+
+        Folders are listed by their own path if it is below ``folder``, before links to them.
+
+        Args:
+            folder: The folder.
+            extensions: What the name of a picture ends with, in lower case.
+            known: Identities (:func:`identity`) of folders not to list when a link leads to them.
+
+        Returns:
+            The pictures of the folder, sorted.
+        """
+        seen, todo, links = {*known} - {identity(folder)}, [folder], deque[str]()
+        found: list[str] = []
+        while todo or links:
+            place = todo.pop() if todo else links.popleft()
+            try:
+                if (number := identity(place)) in seen:
+                    self.repeated.append(place)
+                    continue
+                seen.add(number)
+                with os.scandir(place) as entries:
+                    visible = sorted(entries, key=lambda entry: entry.name)
+            except OSError as error:
+                self.unreadable[place] = error.strerror or str(error)
+                continue
+            for entry in visible:
+                if entry.name.startswith('.'):
+                    continue
+                if entry.is_dir():
+                    (links if entry.is_symlink() else todo).append(entry.path)
+                elif entry.name.lower().endswith(tuple(extensions)):
+                    found.append(entry.path)
+                else:
+                    self.passed_over[os.path.splitext(entry.name)[1].lower()] += 1
+        found.sort()
+        self.pictures += found
+        return found
+
+    def check(self) -> None:
+        """Raise PermissionError if a folder could not be listed, with its path."""
+        for path, problem in self.unreadable.items():
+            raise PermissionError(
+                f'The folder {path!r} cannot be listed ({problem}), so that its pictures would be missing. Give this '
+                f'user the right to read it, or move it to another place.'
+            )
+
+    def notes(self) -> Iterator[str]:
+        """What was left out, one line each."""
+        if self.passed_over:
+            yield f'passed over: {counts(self.passed_over)}'
+        if self.outside:
+            yield f'left out: {self.outside:,} images that are in no class folder'
+        if self.repeated:
+            links = f'{len(self.repeated):,} links to folders that are listed already'
+            yield f'not followed: {links}, such as {self.repeated[0]}'
 
 
-def visible_files(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """Paths of all files below a folder, without hidden files and folders; links are followed."""
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith('.')]
-        yield from (os.path.join(parent, name) for name in files if not name.startswith('.'))
+def identity(folder: str) -> tuple[int, int]:
+    """What distinguishes a folder from others, whatever the path to it."""
+    stat = os.stat(folder)
+    return stat.st_dev, stat.st_ino
+
+
+def counts(endings: Mapping[str, int]) -> str:
+    """Endings with their numbers, the most frequent first."""
+    ordered = sorted(endings.items(), key=lambda item: (-item[1], item[0]))
+    return ', '.join(f'{count:,} {ending or "without ending"}' for ending, count in ordered)
 
 
 @DATASETS.register_module()
-class ImageFolder(CustomDataset):
+class ImageFolder(ReplaceBroken, CustomDataset):
     """All images below a folder, whose direct sub-folders are the classes if there are labels.
 
-    Hidden files and folders (``._x.jpg``, ``.ipynb_checkpoints``) are passed over, links are followed. With an
-    ``ann_file`` the samples are the ones listed there, as in MMPreTrain's ``CustomDataset``.
+    Hidden files and folders (``._x.jpg``, ``.ipynb_checkpoints``) are passed over, links are followed. A warning counts
+    the other files that are passed over. With an ``ann_file`` the samples are the ones listed there, as in MMPreTrain's
+    ``CustomDataset``.
 
     Args:
         data_root: The folder.
@@ -38,6 +125,7 @@ class ImageFolder(CustomDataset):
 
     Raises:
         FileNotFoundError: The folder is not there, or has no images.
+        PermissionError: A folder in it cannot be listed.
         ValueError: ``with_label`` without sub-folders, or with another number of them than of ``classes``.
     """
 
@@ -67,22 +155,46 @@ class ImageFolder(CustomDataset):
             if self.with_label:
                 check_label_file(self.ann_file)
             return super().load_data_list()
-        if not os.path.isdir(self.img_prefix):
-            raise FileNotFoundError(self._message('there is no such folder'))
-        samples: list[dict]
-        if self.with_label:
-            samples = [
-                {'img_path': path, 'gt_label': label}
-                for label, folder in enumerate(self.class_folders())
-                for path in self._images(folder)
-            ]
-        else:
-            samples = [{'img_path': path} for path in self._images('')]
-        if not samples:
+        samples: list[dict] = [
+            {'img_path': path, **({'gt_label': label} if self.with_label else {})}
+            for label, paths in enumerate(self.pictures_by_class().values())
+            for path in paths
+        ]
+        self.check_found(samples)
+        return samples
+
+    def check_found(self, pictures: Sequence[Any]) -> None:
+        """Raise FileNotFoundError if there are no images."""
+        if not pictures:
             raise FileNotFoundError(
                 self._message(f'no images in it; their names end with {" ".join(sorted(self.extensions))}')
             )
-        return samples
+
+    def pictures_by_class(self) -> dict[str, list[str]]:
+        """Paths of the images of each class, sorted; all of them under '' without labels. Logs what is passed over."""
+        listing = Listing()
+        found = self.list_classes(listing)
+        listing.check()
+        empty = [f'no images of class {name!r}' for name, paths in found.items() if name and not paths]
+        for note in [*empty, *listing.notes()]:
+            print_log(f'{os.path.normpath(self.img_prefix)}: {note}', logger='current', level=logging.WARNING)
+        return found
+
+    def list_classes(self, listing: Listing) -> dict[str, list[str]]:
+        """List the folder, or the folder of each class; see :meth:`pictures_by_class`.
+
+        Args:
+            listing: Gets what is in the folders.
+        """
+        if not os.path.isdir(self.img_prefix):
+            raise FileNotFoundError(self._message('there is no such folder'))
+        if not self.with_label:
+            return {'': listing.add(self.img_prefix, self.extensions)}
+        folders = {name: os.path.join(self.img_prefix, name) for name in self.class_folders()}
+        known = {identity(path) for path in (self.img_prefix, *folders.values())}
+        with os.scandir(self.img_prefix) as entries:
+            listing.outside += sum(self.is_valid_file(entry.name) for entry in entries if entry.is_file())
+        return {name: listing.add(folder, self.extensions, known) for name, folder in folders.items()}
 
     def class_folders(self) -> list[str]:
         """The classes' folders, in the order of their labels."""
@@ -100,13 +212,6 @@ class ImageFolder(CustomDataset):
     def is_valid_file(self, filename: str) -> bool:
         """Whether a file is an image by its name, without its folder."""
         return super().is_valid_file(filename) and not filename.startswith('.')
-
-    def _images(self, folder: str) -> list[str]:
-        files = visible_files(os.path.join(self.img_prefix, folder))
-        images = [path for path in files if self.is_valid_file(os.path.basename(path))]
-        if folder and not images:
-            print_log(f'No images of class {folder!r} in {self.img_prefix!r}', logger='current', level=logging.WARNING)
-        return sorted(images)
 
     def _message(self, problem: str) -> str:
         return (

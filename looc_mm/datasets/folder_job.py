@@ -15,8 +15,9 @@ from tqdm import tqdm
 
 from looc_mm.files import atomic_write
 
+from .decoding import PictureError, decode
 from .folder import ImageFolder
-from .transforms import decode, one_thread
+from .transforms import one_thread
 
 
 @dataclass
@@ -63,7 +64,7 @@ class FolderJob:
             changed = {key: (theirs.get(key), settings[key]) for key in settings if theirs.get(key) != settings[key]}
             raise ValueError(
                 f'The pictures in {out} were made with other settings, (then, now): {changed}. Give the same, or '
-                'another folder, or delete this one.'
+                'another folder for the output.'
             )
         with atomic_write(path, single_writer=True) as part:
             part.write_text(json.dumps(settings, indent=1))
@@ -132,10 +133,9 @@ def check_apart(source: Path, out: Path, done: str) -> None:
 def read(path: Path) -> np.ndarray | str:
     """A picture, (H, W, 3) uint8 BGR, or what is wrong with it."""
     try:
-        image = decode(str(path))
-    except (OSError, cv2.error) as error:
-        return str(error)
-    return 'cannot be decoded as an image' if image is None else image
+        return decode(str(path))
+    except (PictureError, OSError) as error:
+        return getattr(error, 'reason', str(error))
 
 
 def write(path: Path, image: np.ndarray, flags: tuple[int, ...] = ()) -> None:

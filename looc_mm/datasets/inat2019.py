@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from looc_mm.registry import DATASETS
-from looc_mm.stack import BaseDataset
 
+from .broken import ReplaceBroken
 from .checks import Part, build_pipeline, check_split, require_files, require_images, warn_of_count
 from .reallocate import reallocated
 
@@ -16,7 +16,7 @@ FILES = ('train2019.json', 'val2019.json', 'train_val2019/')
 
 
 @DATASETS.register_module()
-class INat2019(BaseDataset):
+class INat2019(ReplaceBroken):
     """iNaturalist 2019 as published, but for a tenth of the training images, which validate (appendix B).
 
     Which ones was not published with the paper. Here it follows from the seed and their names, the same share of

@@ -4,7 +4,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -16,6 +16,7 @@ from tqdm import tqdm
 from looc_mm.files import atomic_write
 from looc_mm.registry import DATASETS, TRANSFORMS
 
+from .decoding import PictureError, look_at
 from .folder_job import FolderJob, Report
 from .shards import SETTINGS, index_of, read_index, read_settings, shard_path, split_pipeline
 
@@ -54,7 +55,7 @@ def pack_canvases(
     if not 1 <= quality <= 100 or per_shard < 1:
         raise ValueError(f'Got quality={quality} and per_shard={per_shard}; 1 to 100 and at least 1 are allowed')
     making, following = split_pipeline(dataset)
-    canvas = {**making[-1], **({} if size is None else {'size': size}), 'ignore_broken': True}
+    canvas = {**making[-1], **({} if size is None else {'size': size}), 'ignore_broken': False}
     source = DATASETS.build({**dataset, 'pipeline': [*making[:-1], canvas]})
     keys = [key for step in following for key in getattr(TRANSFORMS.build(step), 'label_keys', ())]
     work = _Work(source, keys, out, per_shard, quality)
@@ -93,9 +94,11 @@ class _Work:
         self.digest = sha256(json.dumps(listed).encode()).hexdigest()
 
     def make(self, shard: int) -> Report:
-        """Write a shard unless it is finished."""
+        """Write a shard unless it is finished; again if a picture that it left out can be read now."""
         path = shard_path(self.out, shard)
         index = read_index(path)
+        if not isinstance(index, str) and not all(look_at(name)[0] for name in self._paths(index['broken'])):
+            index = 'pictures that were broken can be read now'
         missing = isinstance(index, str)
         if isinstance(index, str):
             tar, broken = self._tar(range(len(self.order))[shard * self.per_shard : (shard + 1) * self.per_shard])
@@ -105,8 +108,11 @@ class _Work:
                 with atomic_write(file, single_writer=True) as part:
                     part.write_bytes(content)
         pictures = len(index['columns'].get('offset', ())) + len(index['broken'])
-        broken = {os.path.join(self.source.data_root, name): problem for name, problem in index['broken'].items()}
+        broken = dict(zip(self._paths(index['broken']), index['broken'].values(), strict=True))
         return Report(made=missing, finished=not missing, steps=pictures, broken=broken)
+
+    def _paths(self, names: Iterable[str]) -> list[str]:
+        return [os.path.join(self.source.data_root, name) for name in names]
 
     def _tar(self, places: range) -> tuple[bytes, dict[str, str]]:
         """The shard of these places in the order, and what is wrong with the pictures that are left out."""
@@ -115,11 +121,9 @@ class _Work:
             for place in places:
                 row = self.order[place]
                 try:
-                    sample, problem = self.source.prepare_data(row), 'cannot be decoded as an image'
-                except (OSError, cv2.error) as error:
-                    sample, problem = None, str(error)
-                if sample is None:
-                    broken[self.names[row]] = problem
+                    sample = self.source.prepare_data(row)
+                except (PictureError, OSError) as error:
+                    broken[self.names[row]] = getattr(error, 'reason', str(error))
                     continue
                 height, width = map(int, sample['ori_shape'])
                 labels = {key: int(sample[key]) for key in self.keys}

@@ -36,12 +36,12 @@ def reallocated(labels: dict[str, int], share: float, seed: int, path: str) -> l
             found = {key: saved[key] for key in wanted}
             moved = list(saved['moved'])
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f'{path!r} is no split file ({error!r}); delete it, or give another split_file') from error
+            raise ValueError(f'{path!r} is no split file ({error!r}); give another split_file') from error
     unknown = [name for name in moved if name not in labels]
     if found != wanted or unknown:
         raise ValueError(
             f'The split file {path!r} is of {found}, but {wanted} is asked for, and {len(unknown)} of its images are '
-            'no training images. Give its values, give another split_file, or delete it'
+            'no training images. Give its values, or give another split_file'
         )
     return moved
 

@@ -20,7 +20,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
-import cv2
 import numpy as np
 from mmengine.dataset import DefaultSampler
 
@@ -28,6 +27,7 @@ from looc_mm.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 from looc_mm.stack import BaseDataset
 
 from .checks import build_pipeline
+from .decoding import PictureError, decode_bytes
 from .stylized import LoadStylized
 from .transforms import LoadCanvas, to_square
 
@@ -215,12 +215,13 @@ class CanvasShards(BaseDataset):
         row = self.get_data_info(idx)
         path = shard_path(self.data_root, row['shard'])
         jpeg = _read(_file(path, self.read_ahead), row['length'], row['offset'])
-        img = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if len(jpeg) == row['length'] else None
-        if img is None:
+        try:
+            img = decode_bytes(jpeg, f'{path}, byte {row["offset"]:,}').img
+        except PictureError as error:
             raise ValueError(
                 f'{path} has no picture at byte {row["offset"]:,}: it changed since it was written. Look with `python '
                 f'tools/pack_canvases.py --verify {self.data_root}` for what is broken'
-            )
+            ) from error
         row['img'] = img if self.size == self.written_size else to_square(img, self.size)
         return self.pipeline(row)
 

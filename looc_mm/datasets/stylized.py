@@ -11,8 +11,8 @@ from mmengine.logging import print_log
 from looc_mm.registry import TRANSFORMS
 from looc_mm.stack import BaseTransform
 
-from .folder import EXTENSIONS
-from .transforms import decode, to_square
+from .decoding import EXTENSIONS, PictureError, decode
+from .transforms import to_square
 
 INFIX = '-stylized-'  # <stem>-stylized-<style>.jpg, stylize-datasets' naming
 RANDOM_WEIGHTS = 'RANDOM_WEIGHTS.txt'  # tools/stylize.py leaves this beside what random weights made
@@ -71,12 +71,14 @@ class LoadStylized(BaseTransform):
         size = results['img'].shape[0]
         results['candidates'] = []
         for path in paths:
-            img = decode(path)
-            if img is None:
-                raise ValueError(
-                    f'{path!r} cannot be decoded as an image; delete it and run tools/stylize.py again, which makes '
-                    'what is missing'
-                )
+            try:
+                img = decode(path)
+            except PictureError as error:
+                raise PictureError(
+                    f'{error} Move the file away and run tools/stylize.py again, which makes what is missing.',
+                    error.kind,
+                    error.reason,
+                ) from error
             results['candidates'].append(to_square(img, size))
         return results
 

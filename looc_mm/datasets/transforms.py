@@ -1,76 +1,16 @@
 """What a worker does to an image: decode it, resize it without aliasing, pack it. Nothing here is random."""
 
-import logging
-import os
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.logging import print_log
 
 from looc_mm.registry import TRANSFORMS
 from looc_mm.stack import BaseTransform
 
-REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
-
-
-def decode(path: str) -> np.ndarray | None:
-    """The (H, W, 3) uint8 BGR image of a file, upright as its EXIF says; None if it cannot be decoded.
-
-    Raises:
-        OSError: The file cannot be read; ``FileNotFoundError`` if there is none.
-    """
-    return _decode(np.fromfile(path, np.uint8))
-
-
-def decode_for(path: str, size: int) -> tuple[np.ndarray | None, tuple[int, int]]:
-    """Decode a file for a canvas: a large JPEG at a half, a quarter or an eighth of its size, twice as fast.
-
-    Both sides stay at least twice the canvas's. Then canvases agree with those from all pixels to 44 dB in the median,
-    on pictures that are sharp to the pixel, and to 39 dB at the least.
-
-    Args:
-        path: The file.
-        size: Side of the canvas, in pixels.
-
-    Returns:
-        (H, W, 3) uint8 BGR, upright as its EXIF says, or None if it cannot be decoded; and the original's height and
-        width, upright too.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    data = np.fromfile(path, np.uint8)
-    height, width = jpeg_size(data)
-    for times, flag in REDUCED.items():
-        # libjpeg rounds a size up, which would stretch the picture by up to a pixel.
-        if height % times == width % times == 0 and min(height, width) >= 2 * size * times:
-            img = _decode(data, flag)
-            return img, (0, 0) if img is None else (img.shape[0] * times, img.shape[1] * times)
-    img = _decode(data)
-    return img, (0, 0) if img is None else img.shape[:2]
-
-
-def jpeg_size(data: np.ndarray) -> tuple[int, int]:
-    """(height, width) by the header of a JPEG, before it is turned as its EXIF says; (0, 0) for anything else."""
-    at = 2
-    if data[:at].tobytes() != b'\xff\xd8':
-        return 0, 0
-    while at + 9 <= data.size and data[at] == 0xFF:
-        marker, *rest = data[at + 1 : at + 9].tolist()
-        if marker == 0xFF:  # padding
-            at += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame's header
-            return rest[3] * 256 + rest[4], rest[5] * 256 + rest[6]
-        else:
-            at += 2 + rest[0] * 256 + rest[1]
-    return 0, 0
-
-
-def _decode(data: np.ndarray, flag: int = cv2.IMREAD_COLOR) -> np.ndarray | None:
-    return cv2.imdecode(data, flag) if data.size else None  # imdecode asserts on an empty buffer
+from .decoding import PictureError, check_pixels, decode, decode_for
 
 
 def one_thread(worker: int) -> None:
@@ -104,6 +44,32 @@ def to_square(img: np.ndarray, size: int, antialias: bool = True) -> np.ndarray:
 
 
 @TRANSFORMS.register_module()
+class LoadImageFromFile(BaseTransform):
+    """Decode an image, as all of looc_mm does. The class has the name of MMCV's, and is found first."""
+
+    def transform(self, results: dict) -> dict:
+        """Decode a file.
+
+        Args:
+            results: Holds ``img_path``.
+
+        Returns:
+            ``results`` with ``img`` (H, W, 3) uint8 BGR, and ``img_shape`` and ``ori_shape``, both (height, width).
+
+        Raises:
+            FileNotFoundError: There is no file ``img_path``.
+            PictureError: The file is not a picture that looc_mm reads.
+        """
+        results['img'] = decode(results['img_path'])
+        results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        """Show the class, which has no arguments."""
+        return 'LoadImageFromFile()'
+
+
+@TRANSFORMS.register_module()
 class ResizeShortEdge(BaseTransform):
     """Resize an image so that its shorter edge has a given length, without aliasing.
 
@@ -119,10 +85,15 @@ class ResizeShortEdge(BaseTransform):
         self.scale = scale
 
     def transform(self, results: dict) -> dict:
-        """Resize ``results['img']``, (H, W, 3) uint8, and note its ``img_shape`` (height, width)."""
+        """Resize ``results['img']``, (H, W, 3) uint8, and note its ``img_shape`` (height, width).
+
+        Raises:
+            PictureError: An image is so narrow that the resized one would have too many pixels.
+        """
         height, width = results['img'].shape[:2]
         short = min(height, width)
         size = (self.scale * height // short, self.scale * width // short)
+        check_pixels(*size, str(results.get('img_path', 'an image')))
         results['img'] = resize(results['img'], *size)
         results['img_shape'] = size
         return results
@@ -141,8 +112,8 @@ class LoadCanvas(BaseTransform):
 
     Args:
         size: Side of the canvas, in pixels.
-        ignore_broken: Warn about a file that cannot be decoded and return None, upon which a dataset in
-            training mode fetches another sample; by default such a file is an error.
+        ignore_broken: Whether :class:`looc_mm.datasets.ReplaceBroken`, which our datasets are, may replace a picture
+            that is missing or cannot be decoded by another one. The picture is an error in any other dataset.
         antialias: Whether to resize without aliasing. False saves a fifth of a worker's time, at 30 dB to the canvas
             without aliasing.
     """
@@ -154,40 +125,35 @@ class LoadCanvas(BaseTransform):
         self.ignore_broken = ignore_broken
         self.antialias = antialias
 
-    def transform(self, results: dict) -> dict | None:
+    def transform(self, results: dict) -> dict:
         """Make the canvas.
 
         Args:
             results: Holds ``img``, a (H, W, 3) uint8 BGR array, or else ``img_path``.
 
         Returns:
-            ``results`` with ``img`` (size, size, 3) uint8 BGR and ``ori_shape`` (height, width); None for a
-            broken file that is to be ignored.
+            ``results`` with ``img`` (size, size, 3) uint8 BGR and ``ori_shape`` (height, width).
 
         Raises:
             FileNotFoundError: There is no file ``img_path``.
-            ValueError: The file is not an image that OpenCV can decode.
+            PictureError: The file is not a picture that looc_mm reads.
         """
         if 'img' in results:
             img, shape = results['img'], results['img'].shape[:2]
         else:
             img, shape = self._decode(results['img_path'])
-        if img is None:
-            return None
         results['ori_shape'] = shape
         results['img'] = to_square(img, self.size, self.antialias)
         return results
 
-    def _decode(self, path: str) -> tuple[np.ndarray | None, tuple[int, int]]:
-        img, shape = decode_for(path, self.size)
-        if img is None:
-            message = f'{path!r} ({os.path.getsize(path)} bytes) cannot be decoded as an image'
-            if not self.ignore_broken:
-                raise ValueError(
-                    f'{message}; delete the file, or skip all such files with LoadCanvas(ignore_broken=True)'
-                )
-            print_log(f'{message}; skipped', logger='current', level=logging.WARNING)
-        return img, shape
+    def _decode(self, path: str) -> tuple[np.ndarray, tuple[int, int]]:
+        try:
+            return decode_for(path, self.size)
+        except PictureError as error:
+            if self.ignore_broken:
+                raise
+            hint = 'A training with LoadCanvas(ignore_broken=True) replaces such pictures by others.'
+            raise PictureError(f'{error} {hint}', error.kind, error.reason) from error
 
     def __repr__(self) -> str:
         """Show the arguments."""

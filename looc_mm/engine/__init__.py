@@ -1,4 +1,5 @@
 from .amp import AutocastOptimWrapper
+from .broken import BrokenPictures
 from .checkpoint import PlainCheckpoint, SafeCheckpointHook
 from .console import QuietRunner
 from .hooks import DeferredRuntimeInfo, ProgressBar, StopOnNonFiniteLoss
@@ -9,6 +10,7 @@ from .watch_spaces import WatchSpaces
 
 __all__ = [
     'AutocastOptimWrapper',
+    'BrokenPictures',
     'DeferredRuntimeInfo',
     'PlainCheckpoint',
     'PrefetchBatches',

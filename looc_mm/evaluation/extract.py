@@ -18,7 +18,7 @@ from looc_mm.models.representation import frozen, preprocess, representations
 from .features import FeatureSet
 
 #: Part of the cache's key. Raise it whenever a change of this file, or of what it calls, changes features.
-VERSION = 1
+VERSION = 2
 
 
 def extract(

@@ -5,7 +5,6 @@ Shapes
 """
 
 import importlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,8 +15,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from looc_mm.checkpoint import load_model
+from looc_mm.datasets.decoding import decode
 from looc_mm.datasets.folder import ImageFolder
-from looc_mm.datasets.transforms import PackCanvas, ResizeShortEdge, decode, one_thread
+from looc_mm.datasets.transforms import PackCanvas, ResizeShortEdge, one_thread
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.files import atomic_write
 from looc_mm.models.representation import resolve_spaces
@@ -89,13 +89,7 @@ class Pictures(Dataset):
         image = self.images[index]
         if isinstance(image, Tensor):
             return np.ascontiguousarray(image.flip(0).permute(1, 2, 0).cpu().numpy())
-        img = decode(str(image))
-        if img is None:
-            raise ValueError(
-                f'{str(image)!r} ({os.path.getsize(image)} bytes) cannot be decoded as an image: repair it, or take '
-                f'it out of the folder or list.'
-            )
-        return img
+        return decode(str(image))
 
 
 def list_images(folder: str | Path) -> list[str]:

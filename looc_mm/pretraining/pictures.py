@@ -1,6 +1,5 @@
 """What is in a folder of pictures."""
 
-import os
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from PIL import Image
-
-from looc_mm.datasets.folder import EXTENSIONS, ImageFolder, visible_files
+from looc_mm.datasets.broken import SHARE
+from looc_mm.datasets.decoding import EXTENSIONS, PictureError, picture_size
+from looc_mm.datasets.folder import Listing, counts
 
 #: Pictures whose sizes are read, from the headers of the files.
 SAMPLE = 500
@@ -26,7 +25,8 @@ class PictureFolder:
         endings: Number of pictures by ending.
         passed_over: Number of other files by ending; '' for a name without one.
         sizes: (width, height) in pixels of a random sample of the pictures.
-        unreadable: Pictures of the sample that cannot be opened.
+        unreadable: What is wrong with pictures of the sample that cannot be read, by path.
+        links: Links to folders that are listed already.
     """
 
     folder: Path
@@ -34,7 +34,8 @@ class PictureFolder:
     endings: Mapping[str, int]
     passed_over: Mapping[str, int]
     sizes: Sequence[tuple[int, int]]
-    unreadable: Sequence[str]
+    unreadable: Mapping[str, str]
+    links: Sequence[str] = ()
 
     @property
     def count(self) -> int:
@@ -52,16 +53,19 @@ class PictureFolder:
         short = sorted({min(size) for size in self.sizes})
         sides = f'{short[0]} px' if len(short) == 1 else f'{short[0]} to {short[-1]} px'
         found = {
-            'pictures': f'{self.count:,} in {self.folder}: {_counts(self.endings)}',
-            'left out': _counts(self.passed_over) or 'no file',
+            'pictures': f'{self.count:,} in {self.folder}: {counts(self.endings)}',
+            'left out': counts(self.passed_over) or 'no file',
             'sizes': f'{width} x {height} px in the median; shorter sides {sides} '
             f'({len(self.sizes):,} pictures looked at)',
         }
         if self.split:
             found['pictures'] += '; val/ is left unseen, for looc test'
+        if self.links:
+            found['links'] = f'{len(self.links)} to folders that are listed already, such as {self.links[0]}'
         if self.unreadable:
-            bad = f'{len(self.unreadable)} of these cannot be opened, such as {self.unreadable[0]}'
-            found['damaged'] = f'{bad}; such files are skipped'
+            path, reason = next(iter(self.unreadable.items()))
+            bad = f'{len(self.unreadable)} of these cannot be read, such as {path}: {reason}'
+            found['damaged'] = f'{bad}; others replace such pictures, up to {100 * SHARE:g} % of all'
         return found
 
 
@@ -76,39 +80,32 @@ def find_pictures(folder: str | Path, seed: int = 0) -> PictureFolder:
 
     Raises:
         FileNotFoundError: There is no such folder, or no picture in it.
-        ValueError: No picture of the sample can be opened.
+        PermissionError: A folder in it cannot be listed.
+        ValueError: No picture of the sample can be read.
     """
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f'There is no folder {str(folder)!r}; give a folder of pictures, of any depth.')
     split = all((root / name).is_dir() for name in ('train', 'val'))
     root = (root / 'train' if split else root).resolve()
-    is_picture = ImageFolder(str(root), lazy_init=True).is_valid_file
-    paths, passed_over = [], Counter[str]()
-    for path in sorted(visible_files(root)):
-        if is_picture(os.path.basename(path)):
-            paths.append(path)
-        else:
-            passed_over[Path(path).suffix.lower()] += 1
+    listing = Listing()
+    paths = sorted(listing.add(str(root)))
+    listing.check()
     if not paths:
-        held = f'only {_counts(passed_over)}' if passed_over else 'no file'
+        held = f'only {counts(listing.passed_over)}' if listing.passed_over else 'no file'
         raise FileNotFoundError(
             f'{str(root)!r} holds no pictures, {held}. Names of pictures end with {" ".join(EXTENSIONS)}.'
         )
-    sizes, unreadable = [], []
+    sizes: list[tuple[int, int]] = []
+    unreadable: dict[str, str] = {}
     for path in random.Random(seed).sample(paths, min(SAMPLE, len(paths))):
         try:
-            with Image.open(path) as image:
-                sizes.append(image.size)
-        except (OSError, Image.DecompressionBombError):
-            unreadable.append(path)
+            height, width = picture_size(path)
+            sizes.append((width, height))
+        except (PictureError, OSError) as error:
+            unreadable[path] = getattr(error, 'reason', str(error))
     if not sizes:
-        raise ValueError(f'None of {len(unreadable)} pictures in {str(root)!r} can be opened, such as {unreadable[0]}.')
+        path, reason = next(iter(unreadable.items()))
+        raise ValueError(f'None of {len(unreadable)} pictures in {str(root)!r} can be read, such as {path}: {reason}.')
     endings = Counter(Path(path).suffix.lower() for path in paths)
-    return PictureFolder(root, split, endings, passed_over, sizes, unreadable)
-
-
-def _counts(endings: Mapping[str, int]) -> str:
-    """Endings with their numbers, the most frequent first."""
-    ordered = sorted(endings.items(), key=lambda item: (-item[1], item[0]))
-    return ', '.join(f'{count:,} {ending or "without ending"}' for ending, count in ordered)
+    return PictureFolder(root, split, endings, listing.passed_over, sizes, unreadable, listing.repeated)

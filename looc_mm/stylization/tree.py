@@ -191,8 +191,8 @@ def _style_table(stylizer: Stylizer, batches: Iterable[list[tuple[int, Tensor | 
             bar.update(len(items))
     if broken:
         raise ValueError(
-            f'{len(broken)} paintings are broken: {", ".join(broken)}. Delete them, and begin a new output, for with '
-            'the list of paintings the draws change.'
+            f'{len(broken)} paintings are broken: {", ".join(broken)}. Move them to another folder and write to '
+            'a new output folder, because the draws depend on the list of paintings.'
         )
     return torch.cat(found)
 

@@ -1,5 +1,6 @@
 """tools/check_dataset.py on whole and on damaged data."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,9 +13,10 @@ import pytest
 from scipy.io import savemat
 
 from looc_mm.cli import main
-from looc_mm.datasets import CUB, IN100, Flowers102, ImageNetC, INat2019
+from looc_mm.datasets import CUB, IN100, Flowers102, ImageNetC, INat2019, decoding
 from looc_mm.datasets.in100 import WNIDS
 from looc_mm.datasets.objectnet import FOLDERS
+from tests.datasets.test_decoding import png
 from tests.datasets.test_inat2019 import TRAIN, write
 
 TOOL = Path(__file__).parents[2] / 'tools/check_dataset.py'
@@ -81,22 +83,22 @@ def test_broken_images_are_named(check, labelled):
     (labelled / 'train/dog/4.jpg').write_text('<html>')
     (labelled / 'val/dog/0.jpg').write_bytes(b'')
     code, printed = check('folder', labelled, '--all')
-    assert code == 1 and printed.count('Wrong: ') == 3
-    assert 'cat/3.jpg: image file is truncated' in printed
-    assert 'train/dog/4.jpg: cannot identify' in printed and 'val/dog/0.jpg: cannot identify' in printed
+    assert code == 1 and printed.count('Wrong: ') == 4
+    assert 'cat/3.jpg: cannot be decoded' in printed and 'it was cut short' in printed
+    assert 'train/dog/4.jpg: is not a picture' in printed and 'val/dog/0.jpg: is empty' in printed
 
 
 def test_many_broken_images_are_counted(check, labelled):
     for path in (labelled / 'train').rglob('*.jpg'):
         path.write_text('<html>')
     code, printed = check('folder', labelled, '--all')
-    assert code == 1 and printed.count('cannot identify') == 10
-    assert 'train: 20 broken images in all, of 20 decoded' in printed
+    assert code == 1 and printed.count(': is not a picture') == 10
+    assert 'train: 20 broken images in all, of 20 decoded: 20 not a picture' in printed
 
 
 def test_the_sample_is_seeded_and_of_the_size_asked_for(check, labelled, monkeypatch):
     seen: list[str] = []
-    monkeypatch.setattr(sys.modules['looc_mm.cli.check_dataset'], 'broken', lambda path: seen.append(path))
+    monkeypatch.setattr(decoding, 'look_at', lambda path: seen.append(path) or ('', '', False))
 
     def sample(seed: int) -> set[str]:
         seen.clear()
@@ -175,3 +177,43 @@ def test_in100_objectnet_and_imagenet_c(check, tmp_path, published):
     code, printed = check('imagenet-c', tmp_path / 'c')
     assert code == 1 and printed.count('cannot be read') == 73, '15 corruptions of 5 severities, but for two'
     assert 'fog 2      100 images of 100      100 classes of 100' in printed
+
+
+def test_every_odd_thing_of_a_folder_is_found_in_one_pass(check, tmp_path, monkeypatch):
+    root = tmp_path / 'mine'
+    for name in ('a.jpg', 'b/c.jpg', 'b/unreadable/d.jpg'):
+        picture(root / name)
+    for name in ('phone.heic', 'b/other.HEIC', 'notes.txt'):
+        (root / name).touch()
+    (root / 'b/up').symlink_to(root)
+    (root / 'gone.jpg').symlink_to('nowhere')
+    (root / 'empty.png').touch()
+    (root / 'page.jpg').write_text('<html>')
+    (root / 'cut.jpg').write_bytes((root / 'a.jpg').read_bytes()[:-9])
+    (root / 'bomb.png').write_bytes(png(40_000, 40_000))
+    cv2.imwrite(str(root / 'deep.png'), np.zeros((4, 5), np.uint16))
+    cv2.imwrite(str(root / 'clear.png'), np.zeros((4, 5, 4), np.uint8))
+    scan = os.scandir
+
+    def deny(place: str) -> object:
+        if str(place).endswith('unreadable'):
+            raise PermissionError(13, 'Permission denied', place)
+        return scan(place)
+
+    monkeypatch.setattr(os, 'scandir', deny)
+    code, printed = check('folder', root, '--all')
+    assert code == 1
+    for part in (
+        'passed over: 2 .heic, 1 .txt',
+        f'not followed: 1 links to folders that are listed already, such as {root / "b/up"}',
+        '1 of 9 decoded images are transparent: composited on white',
+        f'the folder {root / "b/unreadable"} cannot be listed: Permission denied',
+        f'{root / "gone.jpg"}: there is no such file',
+        f'{root / "empty.png"}: is empty',
+        f'{root / "page.jpg"}: is not a picture',
+        f'{root / "cut.jpg"}: cannot be decoded as an image',
+        f'{root / "bomb.png"}: has 40,000 x 40,000 pixels',
+        f'{root / "deep.png"}: has the pixel type 16-bit',
+        '6 broken images in all, of 9 decoded',
+    ):
+        assert part in printed, printed

@@ -52,7 +52,7 @@ def test_layout_workers_and_a_broken_picture(source, tmp_path):
     (source / 'broken.jpg').write_bytes(b'no picture')
     told = run(source, tmp_path / '0', '--keep-size', '--workers', '0', fails=True)
     assert '300 pictures made, 0 were finished before, 1 sources are broken' in told
-    assert f'Broken: {source / "broken.jpg"}: cannot be decoded' in told
+    assert f'Broken: {source / "broken.jpg"}: is not a picture' in told
     assert 'frost is procedural here' in told and 'img/s]' in told
     made = files(tmp_path / '0')
     names = ['a/0.jpg', 'a/1.JPEG', 'b/2.jpg', 'b/deep/3.jpg']

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from torch.utils.data import DataLoader
 
-from looc_mm.cli import COMMANDS, main
+from looc_mm.cli import COMMANDS, _of_a_worker, main
+from looc_mm.datasets import ImageFolder
 from looc_mm.registry import AUGMENTATIONS, DATASETS, MODELS, PROTOCOLS
 
 ROOT = Path(__file__).parents[2]
@@ -166,3 +168,14 @@ def test_waiting_threads_leave_the_cores_to_workers(given, used, monkeypatch, ca
         monkeypatch.setenv('OMP_WAIT_POLICY', given)
     assert main(['list', 'configs']) == 0
     assert os.environ.pop('OMP_WAIT_POLICY') == used
+
+
+def test_the_error_of_a_worker_process_is_one_line(tmp_path):
+    """PyTorch raises it again with a traceback as its message."""
+    (tmp_path / 'a.jpg').touch()
+    dataset = ImageFolder(str(tmp_path), pipeline=[dict(type='LoadCanvas')])
+    with pytest.raises(ValueError, match='Traceback') as error:
+        next(iter(DataLoader(dataset, num_workers=1)))
+    message = _of_a_worker(str(error.value))
+    assert message is not None and message.startswith(f"'{tmp_path / 'a.jpg'}' is empty (0 bytes). Copy")
+    assert 'Traceback' not in message and _of_a_worker('a message') is None

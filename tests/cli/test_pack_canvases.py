@@ -72,12 +72,15 @@ def test_a_folder_with_a_broken_picture(run, pictures, tmp_path):
     told = done.stdout + done.stderr
     assert done.returncode == 1, told[-3000:]
     assert '4 shards made, 0 were finished before, 24 pictures in all, 3 are broken' in told
-    assert f'Broken: {pictures / "a/broken.jpg"}: cannot be decoded' in told and 'img/s]' in told
+    assert f'Broken: {pictures / "a/broken.jpg"}: is not a picture' in told and 'img/s]' in told
     run(pictures, two, *options, '--workers', 0, fails=True)
     assert files(one) == files(two), 'whatever the workers'
     again = run(pictures, one, *options, fails=True)
     assert '0 shards made, 4 were finished before, 24 pictures in all, 3 are broken' in again
-    assert 'b/empty.png: cannot be decoded' in again and 'b/gone.jpg: [Errno 2] No such file' in again
+    assert 'b/empty.png: is empty' in again and 'b/gone.jpg: There is no file' in again
+    (pictures / 'b/empty.png').write_bytes((pictures / 'a/0.jpg').read_bytes())
+    repaired = run(pictures, two, *options, '--workers', 0, fails=True)
+    assert '1 shards made, 3 were finished before, 25 pictures in all, 2 are broken' in repaired
     dataset = CanvasShards(str(one))
     assert len(dataset) == 24 and dataset.metainfo['classes'] == ('a', 'b')
     assert dataset[0]['inputs'].shape == (3, 64, 64) and dataset[0]['image_size'].tolist() == [150, 200]

@@ -1,8 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 
-from looc_mm.datasets import ImageFolder
+from looc_mm.datasets import ImageFolder, folder
+from looc_mm.datasets.decoding import EXTENSIONS
 from looc_mm.registry import DATASETS
 
 
@@ -82,11 +84,71 @@ def test_folder_without_images_lists_the_extensions(tmp_path):
     touch(tmp_path, 'notes.txt', '._1.jpg')
     with pytest.raises(FileNotFoundError, match=rf'{tmp_path}.*no images.*\.jpeg.*\.webp'):
         ImageFolder(str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r'end with \.gif\.'):
-        ImageFolder(str(tmp_path), extensions=['.gif'])
+    with pytest.raises(FileNotFoundError, match=r'end with \.svg\.'):
+        ImageFolder(str(tmp_path), extensions=['.svg'])
 
 
 def test_labels_need_sub_folders(tmp_path):
     touch(tmp_path, '1.jpg')
     with pytest.raises(ValueError, match='with_label=True takes sub-folders as classes, and it has none'):
         ImageFolder(str(tmp_path), with_label=True)
+
+
+def test_every_ending_that_is_decoded_is_listed(tmp_path):
+    touch(tmp_path, *(f'1{ending.upper()}' for ending in EXTENSIONS))
+    assert {'.jfif', '.jpe', '.avif', '.gif', '.jp2'} < {*EXTENSIONS}
+    assert len(ImageFolder(str(tmp_path))) == len(EXTENSIONS)
+
+
+@pytest.fixture
+def logged(monkeypatch) -> list[str]:
+    lines: list[str] = []
+    monkeypatch.setattr(folder, 'print_log', lambda text, **_: lines.append(text))
+    return lines
+
+
+@pytest.mark.parametrize('with_label', [False, True])
+def test_other_files_are_counted_by_ending_in_one_line(tmp_path, logged, with_label):
+    touch(tmp_path, 'cat/1.jpg', 'cat/2.heic', 'cat/deep/3.HEIC', 'dog/4.jpg', 'dog/5.heic', 'dog/README')
+    ImageFolder(str(tmp_path), with_label=with_label)
+    assert logged == [f'{tmp_path}: passed over: 3 .heic, 1 without ending']
+
+
+def test_images_outside_of_classes_are_counted(tmp_path, logged):
+    touch(tmp_path, 'cat/1.jpg', 'loose.jpg', 'notes.txt')
+    assert paths(ImageFolder(str(tmp_path), with_label=True), tmp_path) == ['cat/1.jpg']
+    assert logged == [f'{tmp_path}: left out: 1 images that are in no class folder']
+
+
+def test_links_to_parents_list_a_picture_once(tmp_path):
+    touch(tmp_path, 'b/1.jpg', 'b/c/2.jpg')
+    for name in ('b/up', 'b/c/top', 'a_link', 'b/c/self'):
+        (tmp_path / name).symlink_to(tmp_path / 'b/c' if name.endswith('self') else tmp_path)
+    assert paths(ImageFolder(str(tmp_path)), tmp_path) == ['b/1.jpg', 'b/c/2.jpg']
+    listing = folder.Listing()
+    listing.add(str(tmp_path))
+    assert len(listing.repeated) == 4 and list(listing.notes())[0].startswith('not followed: 4 links')
+
+
+def test_a_link_out_of_a_class_lists_no_other_class(tmp_path):
+    touch(tmp_path / 'data', 'cat/1.jpg', 'dog/2.jpg')
+    (tmp_path / 'data/cat/up').symlink_to(tmp_path / 'data')
+    (tmp_path / 'data/cat/sideways').symlink_to(tmp_path / 'data/dog')
+    dataset = ImageFolder(str(tmp_path / 'data'), with_label=True)
+    assert paths(dataset, tmp_path / 'data') == ['cat/1.jpg', 'dog/2.jpg']
+    assert dataset.get_gt_labels().tolist() == [0, 1]
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error(tmp_path, monkeypatch):
+    touch(tmp_path, 'a/1.jpg', 'b/2.jpg')
+    scan = os.scandir
+
+    def deny(place):
+        if os.path.basename(place) == 'b':
+            raise PermissionError(13, 'Permission denied', place)
+        return scan(place)
+
+    monkeypatch.setattr(os, 'scandir', deny)
+    for with_label in (False, True):
+        with pytest.raises(PermissionError, match=rf"'{tmp_path}/b' cannot be listed \(Permission denied\)"):
+            ImageFolder(str(tmp_path), with_label=with_label)

@@ -122,7 +122,7 @@ def test_a_split_of_another_training_set_is_refused(root):
         INat2019(str(root))
     for content in ('{"seed":', '[]', '{"seed": 0}'):
         (root / SPLIT_FILE).write_text(content)
-        with pytest.raises(ValueError, match='is no split file .*delete it'):
+        with pytest.raises(ValueError, match='is no split file .*give another split_file'):
             INat2019(str(root))
 
 

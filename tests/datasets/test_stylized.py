@@ -90,7 +90,7 @@ def test_what_is_missing_is_named_with_the_remedy(tmp_path):
     with pytest.raises(ValueError, match=r'has 1 stylised.*x-stylized-klee\.png.*or set styles=1'):
         load(image, tmp_path / 'in', str(tmp_path / 'out'), 4)
     (tmp_path / 'out/a/x-stylized-klee.png').write_bytes(b'')
-    with pytest.raises(ValueError, match=r'x-stylized-klee\.png.*cannot be decoded.*delete it and run tools/stylize'):
+    with pytest.raises(ValueError, match=r'x-stylized-klee\.png.*is empty.*Move the file away and run tools/stylize'):
         load(image, tmp_path / 'in', str(tmp_path / 'out'), 1)
     with pytest.raises(ValueError, match=r'in/a/x\.png.*not under source='):
         load(image, tmp_path / 'in/b', str(tmp_path / 'out'), 1)

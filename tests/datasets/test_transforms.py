@@ -9,7 +9,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from looc_mm.datasets import ImageFolder, LoadCanvas, PackCanvas
-from looc_mm.datasets.transforms import ResizeShortEdge, decode_for, jpeg_size, resize, to_square
+from looc_mm.datasets.transforms import ResizeShortEdge, resize, to_square
 from looc_mm.registry import TRANSFORMS
 
 BLUE, GREEN, RED = (255, 0, 0), (0, 255, 0), (0, 0, 255)  # as OpenCV has them
@@ -47,18 +47,21 @@ def test_gray_file_has_three_channels(tmp_path):
     assert img.shape == (8, 8, 3) and (img == 77).all()
 
 
-def test_missing_file_is_an_error_even_when_broken_ones_are_ignored(tmp_path):
-    with pytest.raises(FileNotFoundError, match='gone.jpg'):
-        LoadCanvas(ignore_broken=True)({'img_path': str(tmp_path / 'gone.jpg')})
-
-
 @pytest.mark.parametrize('content', [b'', b'<html>404</html>'])
 def test_broken_file_is_named_with_the_remedy(tmp_path, content):
     path = tmp_path / 'broken.jpg'
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r'broken\.jpg.*delete the file.*ignore_broken=True'):
+    with pytest.raises(ValueError, match=r'broken\.jpg.*to another folder.*ignore_broken=True'):
         LoadCanvas()({'img_path': str(path)})
-    assert LoadCanvas(ignore_broken=True)({'img_path': str(path)}) is None
+    with pytest.raises(ValueError, match=r'broken\.jpg'):
+        LoadCanvas(ignore_broken=True)({'img_path': str(path)})  # only the dataset can replace it
+
+
+def test_load_image_from_file_is_ours_by_its_name(tmp_path):
+    step = TRANSFORMS.build(dict(type='LoadImageFromFile'))
+    results = step({'img_path': photograph(tmp_path / 'a.png')})
+    assert results['img'].shape == (30, 50, 3) and results['img_shape'] == results['ori_shape'] == (30, 50)
+    assert type(step).__module__ == 'looc_mm.datasets.transforms'
 
 
 def test_canvas_size_is_checked():
@@ -125,48 +128,6 @@ def test_large_pictures_are_averaged_rather_than_sampled():
     noise = np.random.default_rng(0).integers(0, 256, (1200, 1600, 3), dtype=np.uint8)
     assert LoadCanvas(size=100)({'img': noise})['img'].std() < 10
     assert LoadCanvas(size=1000)({'img': noise})['img'].std() > 30
-
-
-@pytest.fixture(scope='module')
-def large(photographs) -> np.ndarray:
-    """A photograph of 1200 x 1600 pixels, RGB."""
-    return cv2.copyMakeBorder(photographs[0], 0, 1200 - 427, 0, 1600 - 640, cv2.BORDER_REFLECT)
-
-
-@pytest.mark.parametrize('orientation', [1, 3, 6, 8])
-@pytest.mark.parametrize('options', [{}, dict(progressive=True), dict(subsampling=0), dict(mode='L')])
-def test_large_jpeg_is_decoded_smaller_and_looks_the_same(tmp_path, large, orientation, options):
-    """At least 42 dB to the canvas from all pixels, upright, and the size is the original's."""
-    exif = Image.Exif()
-    exif[0x112] = orientation
-    path, options = str(tmp_path / 'large.jpg'), dict(options)
-    Image.fromarray(large).convert(options.pop('mode', 'RGB')).save(path, quality=90, exif=exif, **options)
-    whole = cv2.imread(path)
-    img, shape = decode_for(path, 256)
-    assert img.shape[0] * 2 == whole.shape[0] and img.shape[1] * 2 == whole.shape[1]
-    assert shape == whole.shape[:2] == LoadCanvas(256)({'img_path': path})['ori_shape']
-    error = to_square(img, 256).astype(float) - to_square(whole, 256)
-    assert 10 * np.log10(255**2 / np.square(error).mean()) > 42
-    assert decode_for(path, 64)[0].shape[0] * 8 == whole.shape[0]
-
-
-def test_what_cannot_be_scaled_exactly_is_decoded_whole(tmp_path, large):
-    for name, picture in [('odd.jpg', large[:-1, :-1]), ('small.jpg', large[:510, :510]), ('other.png', large)]:
-        path = str(tmp_path / name)
-        cv2.imwrite(path, picture)
-        img, shape = decode_for(path, 256)
-        np.testing.assert_array_equal(img, cv2.imread(path))
-        assert shape == img.shape[:2]
-
-
-def test_jpeg_header(tmp_path, large):
-    Image.fromarray(large[:31, :57]).save(tmp_path / 'a.jpg', exif=Image.Exif(), comment=b'x' * 60_000)
-    data = np.fromfile(tmp_path / 'a.jpg', np.uint8)
-    assert jpeg_size(data) == (31, 57)
-    padded = np.concatenate([data[:2], np.full(3, 0xFF, np.uint8), data[2:]])
-    assert jpeg_size(padded) == (31, 57), 'a marker may be padded'
-    for wrong in (data[:0], data[:2], data[:30], data[1:], np.frombuffer(b'\xff\xd8\xff\xe0\0\0', np.uint8)):
-        assert jpeg_size(wrong) == (0, 0)
 
 
 @pytest.mark.parametrize('size', [(40, 30), (200, 213), (427, 320), (500, 700)])

@@ -54,7 +54,8 @@ def test_train_and_val(folder):
 def test_damaged_pictures_are_named(folder):
     (folder / 'bad.jpg').write_bytes(b'no picture')
     lines = find_pictures(folder).lines()
-    assert lines['damaged'] == f'1 of these cannot be opened, such as {folder / "bad.jpg"}; such files are skipped'
+    assert f'1 of these cannot be read, such as {folder / "bad.jpg"}: is not a picture' in lines['damaged']
+    assert lines['damaged'].endswith('others replace such pictures, up to 1 % of all')
     assert lines['pictures'].startswith('5 in ')
 
 
@@ -70,5 +71,5 @@ def test_refusals(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match='only 1 .heic'):
         find_pictures(tmp_path / 'texts')
     (tmp_path / 'texts/a.jpg').touch()
-    with pytest.raises(ValueError, match="None of 1 pictures in '.*texts' can be opened, such as .*a.jpg"):
+    with pytest.raises(ValueError, match="None of 1 pictures in '.*texts' can be read, such as .*a.jpg"):
         find_pictures(tmp_path / 'texts')
