@@ -6,9 +6,10 @@ export OMP_NUM_THREADS=1
 python projects/results/hold_out.py data/imagenette data/search/imagenette
 python projects/results/hold_out.py data/flowers5 data/search/flowers5
 pipeline=model.data_preprocessor.pipeline
+config=configs/looc/looc_r18_imagenette.py
 run() {  # EPOCHS CHANGE ...
     epochs=$1; shift
-    python tools/suite.py configs/looc/looc_r18_imagenette.py --epochs "$epochs" --work-dir work_dirs/search \
+    python tools/suite.py "$config" --epochs "$epochs" --work-dir work_dirs/search \
         --records projects/results/records/search \
         --evaluate projects/results/search_imagenette.py projects/results/search_flowers5.py \
         --cfg-options train_dataloader.dataset.data_root=data/search/imagenette "$@"
@@ -26,3 +27,6 @@ run 8 train_dataloader.batch_size=128 model.neck.queue_len=128
 run 8 model.neck.hid_channels=2048
 run 8 model.backbone.zero_init_residual=False
 run 3 model.backbone.stem_channels=32 model.backbone.base_channels=32 model.neck.in_channels=256
+run 5 $pipeline.augmentations.0.size=64
+config=configs/moco/moco_r18_imagenette.py
+run 10
