@@ -26,6 +26,7 @@ from .pairs import (
     make_views,
     one_view,
     rows_of,
+    stacked,
     same_pixels,
     targets,
     visible_targets,
@@ -210,14 +211,14 @@ def extract_pairs(encode: Views, loader: DataLoader, pipeline: Any, pairs: Pairs
         before = make_views(pipeline, canvas, pairs.query, rows)
         query.append(encode(before))
         for name in names:
-            made = {
-                'same': make_views(pipeline, canvas, pairs.same_view(name), rows),
-                'other': make_views(pipeline, canvas, pairs.other_view(name), rows),
-                'alone': make_views(pipeline, canvas, pairs.alone_view(name), rows),
-            }
-            for kind, each in made.items():
-                views[name][kind].append(encode(each))
-            valid[name].append(~same_pixels(made['alone'], before) & ~same_pixels(made['same'], made['other']))
+            draws = [pairs.same_view(name), pairs.other_view(name), pairs.alone_view(name)]
+            made = make_views(pipeline, canvas.repeat(3, 1, 1, 1), stacked(draws, rows), torch.arange(3 * len(rows)))
+            features = encode(made)
+            for index, kind in enumerate(('same', 'other', 'alone')):
+                part = slice(index * len(rows), (index + 1) * len(rows))
+                views[name][kind].append({row: x[part] for row, x in features.items()})
+            same, other, alone = made.split(len(rows))
+            valid[name].append(~same_pixels(alone, before) & ~same_pixels(same, other))
             drawn = [rows_of(each[name], rows) for each in (pairs.query, pairs.other)]
             visible[name].append(visible_targets(by_name[name], unit_range(canvas), *drawn))
     found = Extracted(
@@ -303,13 +304,13 @@ class Part:
     visible: Tensor
 
     def shuffled(self, splits: Sequence[Tensor], generator: torch.Generator) -> 'Part':
-        """The same features in pairs of different pictures, and targets of other pictures."""
+        """The same features in pairs of different pictures, with the targets of a third picture."""
         query, change, visible = self.query.clone(), self.change.clone(), self.visible.clone()
         for split in splits:
             rows = split[self.valid[split]]
-            order = rows[torch.randperm(len(rows), generator=generator)]
+            order, third = (rows[torch.randperm(len(rows), generator=generator)] for _ in range(2))
             query[rows] = self.query[order]
-            change[rows], visible[rows] = self.change[order], self.visible[order]
+            change[rows], visible[rows] = self.change[third], self.visible[third]
         return Part(self.same, self.other, self.alone, query, self.scaler, self.valid, change, visible)
 
 

@@ -135,8 +135,8 @@ def load_networks(models: Sequence[str], weights: Sequence[str] = (), trust: boo
     """Read the models of a command line.
 
     Args:
-        models: Checkpoints or work dirs of looc_mm; configs of looc_mm or MMPreTrain, timm/NAME or torchvision/NAME, which
-            take their weights from ``weights``.
+        models: Checkpoints or work dirs of looc_mm; configs of looc_mm or MMPreTrain, timm/NAME or torchvision/NAME,
+            which take their weights from ``weights``.
         weights: Files, in the order of the models that take one; 'pretrained' for the published ones of timm or
             torchvision, which these download.
         trust: Whether files may run code.
@@ -149,8 +149,8 @@ def load_networks(models: Sequence[str], weights: Sequence[str] = (), trust: boo
     if len(takers) != len(weights):
         raise ValueError(
             f'Got {len(weights)} --weights for {len(takers)} models that need them ({", ".join(takers) or "none"}): give '
-            f"one for each config, timm/NAME and torchvision/NAME, in their order; 'pretrained' downloads a library's "
-            f'own. Checkpoints and work dirs of looc_mm have theirs.'
+            f'one for each config, timm/NAME and torchvision/NAME, in their order; "pretrained" downloads the weights of '
+            f'the library. Checkpoints and work dirs of looc_mm have theirs.'
         )
     rest = iter(weights)
     return [_load(each, next(rest) if _takes_weights(each) else None, trust) for each in models]

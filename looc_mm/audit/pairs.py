@@ -137,6 +137,14 @@ def rows_of(params: Params, rows: Tensor) -> Params:
     return {key: value[rows] for key, value in params.items()}
 
 
+def stacked(draws: Sequence[Draw], rows: Tensor) -> Draw:
+    """The parameters of some pictures by several draws, one draw after the other."""
+    return {
+        name: {key: torch.cat([draw[name][key][rows] for draw in draws]) for key in params}
+        for name, params in draws[0].items()
+    }
+
+
 def make_views(pipeline: LeaveOneOutPipeline, canvas: Tensor, draw: Mapping[str, Params], rows: Tensor) -> Tensor:
     """The views of some pictures.
 

@@ -1,7 +1,7 @@
 """The result of an audit: its table, audit.json and the heat map audit.png."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -111,7 +111,8 @@ class Audit:
         if any(each.hit for each in self.cells):
             blocks.append(
                 self._block(
-                    f'Hit rate: the nearest of {self.gallery} views of a picture is the one that shares the parameters.\n'
+                    f'Hit rate: the nearest of {self.gallery} views of a picture is the view that shares the '
+                    'parameters.\n'
                     f'{1 / self.gallery:.2f} is chance; {self.hit_pictures} held-out pictures.',
                     lambda cell: _text(cell.hit),
                 )
@@ -126,7 +127,7 @@ class Audit:
         ]
         return '\n\n'.join(blocks)
 
-    def _block(self, title: str, text) -> str:  # type: ignore[no-untyped-def]
+    def _block(self, title: str, text: Callable[[Cell], str]) -> str:
         columns = list(self.augmentations)
         lines = [['representation', *columns]]
         lines += [[self._label(row), *(text(self.cell(row, column)) for column in columns)] for row in self.rows]
@@ -211,8 +212,9 @@ def draw_audit(audit: Audit) -> Figure:
     axis.spines[:].set_visible(False)
     figure.suptitle('Which augmentations can be read from the features?', size=12, weight='bold', x=0.01, ha='left')
     figure.supxlabel(
-        'Do two views of a picture share this augmentation? Area under the ROC curve of a probe, on held-out\npictures: '
-        '0.50 (white) is chance, 1.00 (blue) is always right. Grey values: the 95 % interval includes chance.',
+        'Do two views of a picture share this augmentation? Area under the ROC curve of a probe,\n'
+        'on held-out pictures: 0.50 (white) is chance, 1.00 (blue) is always right.\n'
+        'Grey values: the 95 % interval includes chance.',
         size=8,
         x=0.01,
         ha='left',

@@ -82,7 +82,7 @@ def auc_interval(positive: Tensor, negative: Tensor, weights: Tensor) -> Value:
     total = torch.zeros(len(weights), dtype=torch.double)
     for rows in torch.arange(len(positive)).split(CHUNK):
         difference = positive[rows, None] - negative
-        total += ((weights[:, rows].float() @ ((difference.sign() + 1) / 2)).double() * weights).sum(1)
+        total += ((weights[:, rows].float() @ ((difference.sign().float() + 1) / 2)).double() * weights).sum(1)
     return interval(auc(positive, negative), total / len(positive) ** 2)
 
 

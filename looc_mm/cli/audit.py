@@ -46,13 +46,14 @@ def audit(
     and shuffled pairs are rows of each table. docs/audit.md explains them.
 
     Args:
-        models: each a checkpoint or work dir of looc_mm, a config of looc_mm or MMPreTrain, timm/NAME or torchvision/NAME
+        models: each a checkpoint or work dir of looc_mm, a config of looc_mm or MMPreTrain, timm/NAME or
+            torchvision/NAME; "random" is in each table anyway
         pictures: folder of pictures, of any depth
         weights: checkpoints of the configs, timm/NAME and torchvision/NAME, in their order; "pretrained" downloads the
             published weights of timm or torchvision
         control: checkpoint or work dir of the all-invariant control, for one more reference row
-        augmentations: "standard" for crop, rotation, flip, color, texture and blur; "config" for those of the first model;
-            or registered types such as Solarize, which follow a crop
+        augmentations: "standard" for crop, rotation, flip, color, texture and blur; "config" for those of the first
+            model; or registered types such as Solarize, which follow a crop
         layers: a row for each stage of the backbones too
         count: most pictures to use, drawn from all; half of them are held out
         hit_pictures: held-out pictures with 50 views each, for the hit rate; 0 for none
