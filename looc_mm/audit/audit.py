@@ -26,8 +26,8 @@ from .pairs import (
     make_views,
     one_view,
     rows_of,
-    stacked,
     same_pixels,
+    stacked,
     targets,
     visible_targets,
 )
@@ -128,10 +128,14 @@ def audit(
     for row in [*rows, SHUFFLED]:
         root = None if row == SHUFFLED else whitening(found.query[row][train])
         for name in names:
+            used = row_of_v if row == SHUFFLED else row
+            views = found.views[name]
             part = Part(
-                *(found.views[name][kind][row_of_v if row == SHUFFLED else row] for kind in ('same', 'other', 'alone')),
-                query=found.query[row_of_v if row == SHUFFLED else row],
-                scaler=scalers[row_of_v if row == SHUFFLED else row],
+                same=views['same'][used],
+                other=views['other'][used],
+                alone=views['alone'][used],
+                query=found.query[used],
+                scaler=scalers[used],
                 valid=found.valid[name],
                 change=targets(by_name[name], pairs.query[name], pairs.other[name]),
                 visible=found.visible[name],

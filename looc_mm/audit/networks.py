@@ -22,6 +22,7 @@ from looc_mm.checkpoint import build_model, check_fit, load_weights, read_checkp
 from looc_mm.configs import find_config, is_config
 from looc_mm.export.features import need
 from looc_mm.models.representation import frozen, pooled, preprocess, representations, select
+from looc_mm.models.space_figures import LEARNING
 from looc_mm.registry import MODELS
 
 PRETRAINED = 'pretrained'
@@ -143,17 +144,24 @@ def load_networks(models: Sequence[str], weights: Sequence[str] = (), trust: boo
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: The number of weights does not fit, or a file does not fit its model.
+        ValueError: The number of weights does not fit, a model is given twice, or a file does not fit its model.
     """
     takers = [each for each in models if _takes_weights(each)]
     if len(takers) != len(weights):
         raise ValueError(
-            f'Got {len(weights)} --weights for {len(takers)} models that need them ({", ".join(takers) or "none"}): give '
-            f'one for each config, timm/NAME and torchvision/NAME, in their order; "pretrained" downloads the weights of '
-            f'the library. Checkpoints and work dirs of looc_mm have theirs.'
+            f'Got {len(weights)} --weights for {len(takers)} models that need them ({", ".join(takers) or "none"}): '
+            f'give one for each config, timm/NAME and torchvision/NAME, in their order; "pretrained" downloads '
+            f'those of the library. Checkpoints and work dirs of looc_mm have theirs.'
         )
     rest = iter(weights)
-    return [_load(each, next(rest) if _takes_weights(each) else None, trust) for each in models]
+    networks = [_load(each, next(rest) if _takes_weights(each) else None, trust) for each in models]
+    names = [each.name for each in networks]
+    for network, model in zip(networks, models, strict=True):
+        if names.count(network.name) > 1:
+            network.name += f' {Path(model).name}'
+    if len({each.name for each in networks}) < len(networks):
+        raise ValueError(f'Got a model twice: {models}. Give each one once.')
+    return networks
 
 
 def _takes_weights(model: str) -> bool:
@@ -168,14 +176,10 @@ def _load(model: str, weights: str | None, trust: bool) -> Network:
     checkpoint = read_checkpoint(model, trust)
     module = build_model(checkpoint)
     load_weights(module, checkpoint)
-    network = of_model(module, _short(checkpoint.path, model), lambda: random_weights(build_model(checkpoint)))
-    network.not_learnt = tuple(f'Z_{space}' for space, state in checkpoint.states.items() if state != 'learning')
+    name = checkpoint.experiment or Path(checkpoint.path).resolve().parent.name
+    network = of_model(module, name, lambda: random_weights(build_model(checkpoint)))
+    network.not_learnt = tuple(f'Z_{space}' for space, state in checkpoint.states.items() if state != LEARNING)
     return network
-
-
-def _short(path: str, model: str) -> str:
-    folder = Path(model) if Path(model).is_dir() else Path(path).parent
-    return folder.resolve().name
 
 
 def _of_config(model: str, weights: str, trust: bool) -> Network:
