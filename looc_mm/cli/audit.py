@@ -52,7 +52,7 @@ def audit(
         weights: checkpoints of the configs, timm/NAME and torchvision/NAME, in their order; "pretrained" downloads the
             published weights of timm or torchvision
         control: checkpoint or work dir of the all-invariant control, for one more reference row
-        augmentations: "standard" for crop, rotation, flip, color, texture and blur; "config" for those of the first
+        augmentations: "standard" for crop, rotation, flip, color and blur; "config" for those of the first
             model; or registered types such as Solarize, which follow a crop
         layers: a row for each stage of the backbones too
         count: most pictures to use, drawn from all; half of them are held out
