@@ -5,7 +5,7 @@ Shapes
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -139,6 +139,7 @@ def audit(
                 valid=found.valid[name],
                 change=targets(by_name[name], pairs.query[name], pairs.other[name]),
                 visible=found.visible[name],
+                classes=bool(by_name[name].classes),
             )
             if row == SHUFFLED:
                 part = part.shuffled((train, test), generator)
@@ -296,7 +297,11 @@ def gallery_hits(
 
 @dataclass(frozen=True)
 class Part:
-    """The pairs of one representation and one augmentation; features are (N, C)."""
+    """The pairs of one representation and one augmentation; features are (N, C).
+
+    A class of a relation, such as the angle between two views, is no linear function of the features of both views.
+    With ``classes`` it is predicted from their products and differences.
+    """
 
     same: Tensor
     other: Tensor
@@ -306,6 +311,7 @@ class Part:
     valid: Tensor
     change: Tensor
     visible: Tensor
+    classes: bool
 
     def shuffled(self, splits: Sequence[Tensor], generator: torch.Generator) -> 'Part':
         """The same features in pairs of different pictures, with the targets of a third picture."""
@@ -315,7 +321,7 @@ class Part:
             order, third = (rows[torch.randperm(len(rows), generator=generator)] for _ in range(2))
             query[rows] = self.query[order]
             change[rows], visible[rows] = self.change[third], self.visible[third]
-        return Part(self.same, self.other, self.alone, query, self.scaler, self.valid, change, visible)
+        return replace(self, query=query, change=change, visible=visible)
 
 
 def measure(
@@ -351,7 +357,7 @@ def measure(
     predictions: list[how_much.Prediction] = []
     none, values_left_out = part.change.shape[1], 0
     if part.change.shape[1] <= how_much.MOST_TARGETS:
-        x = torch.cat([query, alone - query], 1)
+        x = tell.pair_features(query, alone) if part.classes else torch.cat([query, alone - query], 1)
         predictions, none = how_much.predict(x, part.change, part.visible, fit, held)
         values_left_out = int((~part.visible[part.valid]).sum())
     raw = whitened = None
