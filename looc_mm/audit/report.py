@@ -196,10 +196,10 @@ def draw_audit(audit: Audit) -> Figure:
             axis.fill_between(
                 [x - 0.48, x + 0.48], place - 0.47, place + 0.47, color=colours(value), linewidth=0, zorder=1
             )
-            chance = low <= 0.5 <= high
+            chance = low <= 0.5 <= high or f'{value:.2f}' == '0.50'
             color = 'white' if value > 0.82 else '#9a9a9a' if chance else 'black'
             weight = 'normal' if chance else 'bold'
-            axis.text(x, place, f'{value:.2f}', ha='center', va='center', size=9, color=color, weight=weight)
+            axis.text(x, place, f'{value:.2f}', ha='center', va='center_baseline', size=9, color=color, weight=weight)
         place += 1
     axis.set(xlim=(-0.5, len(columns) - 0.5), ylim=(place - 0.5, -0.5))
     axis.set_xticks(range(len(columns)), columns, size=10)
