@@ -52,7 +52,7 @@ AUGMENTATIONS = Registry(
     locations=['looc_mm.augmentations', PLUGINS],
 )
 #: Evaluation protocols: what is computed from frozen features.
-PROTOCOLS = Registry('protocol', scope='looc_mm', locations=['looc_mm.evaluation', PLUGINS])
+PROTOCOLS = Registry('protocol', scope='looc_mm', locations=['looc_mm.evaluation', 'looc_mm.audit', PLUGINS])
 
 
 def _child(parent: Registry, *locations: str) -> Registry:

@@ -37,6 +37,7 @@ ORDER = [
     'evaluation',
     'export',
     'answer',
+    'audit',
     'suite',
     'pretraining',
     'cli',

@@ -19,6 +19,7 @@ from typing import Any
 from looc_mm.version import __version__
 
 from .arguments import UsageError, add_arguments, description, summary
+from .audit import audit
 from .check_dataset import check_dataset
 from .corrupt import corrupt
 from .demo import demo
@@ -37,6 +38,7 @@ __all__ = [
     'COMMANDS',
     'PretrainedRun',
     'UsageError',
+    'audit',
     'check_dataset',
     'corrupt',
     'demo',
@@ -59,6 +61,7 @@ COMMANDS: dict[str, Command] = {
     'pretrain': pretrain,
     'train': train,
     'test': test,
+    'audit': audit,
     'suite': suite,
     'extract': extract,
     'export': export,

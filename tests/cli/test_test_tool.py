@@ -111,7 +111,9 @@ def test_protocols_by_name(run_tool, checkpoint, tmp_path, capsys):
     records = run_tool(FACTORS, checkpoint, *options, 'knn', 'rotation')
     found = [(record['protocol'], record['factor']) for record in records if record['metric'] == 'top1']
     assert found == [('knn', 'shape'), ('knn', 'color'), ('knn', 'texture'), ('rotation', 'rotation')]
-    with pytest.raises(ValueError, match=r"protocol 'cnn'; known are \['few_shot', 'head_preference', 'invariance'"):
+    with pytest.raises(
+        ValueError, match=r"protocol 'cnn'; known are \['audit', 'few_shot', 'head_preference', 'invariance'"
+    ):
         run_tool(FACTORS, checkpoint, *options, 'cnn')
     with pytest.raises(ValueError, match='Others need a config that sets them up'):
         run_tool(FACTORS, checkpoint, *options, 'robustness')
