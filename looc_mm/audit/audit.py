@@ -39,6 +39,8 @@ from .whitened import whitened_cosine, whitening
 #: Pictures that both halves need, and pairs of an augmentation in each half.
 LEAST_PICTURES, LEAST_PAIRS = 80, 20
 TRIES = 50  # of other parameters for a view of a gallery
+#: Standard deviations at which features are cut off before their products are taken for a regression.
+EXTREME = 3.0
 #: Chance that a working audit calls itself broken, over all its values together.
 FALSE_ALARM = 0.001
 
@@ -357,7 +359,9 @@ def measure(
     predictions: list[how_much.Prediction] = []
     none, values_left_out = part.change.shape[1], 0
     if part.change.shape[1] <= how_much.MOST_TARGETS:
-        x = tell.pair_features(query, alone) if part.classes else torch.cat([query, alone - query], 1)
+        # Products of rare, extreme features would be far outside of what the regression has seen.
+        bounded = [each.clamp(-EXTREME, EXTREME) for each in (query, alone)]
+        x = tell.pair_features(*bounded) if part.classes else torch.cat([query, alone - query], 1)
         predictions, none = how_much.predict(x, part.change, part.visible, fit, held)
         values_left_out = int((~part.visible[part.valid]).sum())
     raw = whitened = None
