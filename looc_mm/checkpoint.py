@@ -24,6 +24,7 @@ from looc_mm.files import last_checkpoint
 from looc_mm.models.representation import representation_state
 from looc_mm.registry import MODELS, WEIGHT_INITIALIZERS
 from looc_mm.stored_config import plain_model
+from looc_mm.whole import check_whole
 
 #: Weights that MMPreTrain's transformers fit to another image size when they are loaded.
 RESIZED = ('pos_embed', 'rel_pos', 'relative_position', 'attn_mask')
@@ -92,13 +93,14 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
 
     Raises:
         FileNotFoundError: No such file, or no checkpoint in the work dir.
-        ValueError: The file is truncated, is no checkpoint, or holds pickled objects that are not trusted.
+        ValueError: The file is truncated, damaged or no checkpoint, or holds pickled objects that are not trusted.
     """
     path = str(path)
     if '://' in path:
         content = CheckpointLoader.load_checkpoint(path, map_location='cpu')
     else:
         path = str(find_checkpoint(path))
+        check_whole(path)
         try:
             content = torch.load(path, map_location='cpu', weights_only=not trust)
         except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:

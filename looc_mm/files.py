@@ -67,5 +67,11 @@ def last_checkpoint(folder: Path) -> Path | None:
     pointer = folder / 'last_checkpoint'
     if pointer.exists() and (path := folder / Path(pointer.read_text().strip()).name).exists():
         return path
+    return next(iter(numbered_checkpoints(folder)), None)
+
+
+def numbered_checkpoints(folder: Path) -> list[Path]:
+    """The files ``epoch_N.pth`` and ``iter_N.pth`` of a work dir, the highest number first."""
     numbered = {path: re.fullmatch(r'(?:epoch|iter)_(\d+)', path.stem) for path in folder.glob('*.pth')}
-    return max(((int(match[1]), path) for path, match in numbered.items() if match), default=(0, None))[1]
+    found = [(int(match[1]), path) for path, match in numbered.items() if match]
+    return [path for _, path in sorted(found, reverse=True)]

@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from looc_mm.checkpoint import check_training_start, weights_of
 from looc_mm.files import atomic_write, last_checkpoint
 from looc_mm.registry import HOOKS
+from looc_mm.whole import check_whole
 
 _PLAIN_TYPES = (str, bytes, bool, int, float, complex, type(None), torch.Size, torch.dtype, torch.device)
 
@@ -106,16 +107,25 @@ class SafeCheckpointHook(CheckpointHook):
     """
 
     def before_run(self, runner: Runner) -> None:
-        """Finds the checkpoint to resume in the work dir, which may have been moved or copied since.
+        """Finds the checkpoint that the training starts from, and makes sure that the file is not damaged.
+
+        The work dir of a run that is resumed may have been moved or copied.
 
         Args:
             runner: The runner of the training process.
 
         Raises:
             FileNotFoundError: The work dir names a last checkpoint, and it is in another folder.
+            ValueError: The file is damaged.
         """
-        if not runner._resume or runner._load_from is not None:
-            return
+        if runner._resume and runner._load_from is None:
+            runner._load_from = self._newest(runner)
+        path = runner._load_from
+        if path is not None and '://' not in path and Path(path).expanduser().is_file():
+            check_whole(path)
+
+    @staticmethod
+    def _newest(runner: Runner) -> str | None:
         folder = Path(runner.work_dir)
         found = last_checkpoint(folder)
         if found is None and (pointer := folder / 'last_checkpoint').exists():
@@ -123,7 +133,7 @@ class SafeCheckpointHook(CheckpointHook):
                 f'{folder} holds no checkpoint. The last one of its training was {pointer.read_text().strip()}. Put '
                 f'the file into this folder, or give its path: --resume PATH.'
             )
-        runner._load_from = None if found is None else str(found)
+        return None if found is None else str(found)
 
     def before_train(self, runner: Runner) -> None:
         """Looks for the best checkpoint in its own folder: a copied run names that of the original, and replaces it.

@@ -165,3 +165,18 @@ def test_interrupted_save_leaves_the_old_checkpoint(build_runner, monkeypatch):
     resumed.train()
     assert resumed.iter == 12
     assert names(runner.work_dir) == ['epoch_3.pth', 'last_checkpoint']
+
+
+@pytest.mark.parametrize('options', [{'resume': True}, {'load_from': 'epoch_2.pth'}])
+@pytest.mark.parametrize('damage', ['flipped', 'truncated'])
+def test_a_training_does_not_start_from_a_damaged_file(build_runner, options, damage):
+    first = build_runner(train_cfg__max_epochs=2)
+    first.train()
+    path = Path(first.work_dir, 'epoch_2.pth')
+    content = bytearray(path.read_bytes())
+    content[content.index(first.model.linear.weight.detach().numpy().tobytes())] ^= 1
+    path.write_bytes(content if damage == 'flipped' else content[:-100])
+    if 'load_from' in options:
+        options = {'load_from': str(path)}
+    with pytest.raises(ValueError, match=r'epoch_2.pth is damaged: .*epoch_1.pth is the newest whole one'):
+        build_runner(**options).train()
