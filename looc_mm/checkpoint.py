@@ -24,7 +24,7 @@ from looc_mm.files import last_checkpoint
 from looc_mm.models.representation import representation_state
 from looc_mm.registry import MODELS, WEIGHT_INITIALIZERS
 from looc_mm.stored_config import plain_model
-from looc_mm.whole import check_whole
+from looc_mm.whole import check_finite, check_whole
 
 #: Weights that MMPreTrain's transformers fit to another image size when they are loaded.
 RESIZED = ('pos_embed', 'rel_pos', 'relative_position', 'attn_mask')
@@ -93,7 +93,8 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
 
     Raises:
         FileNotFoundError: No such file, or no checkpoint in the work dir.
-        ValueError: The file is truncated, damaged or no checkpoint, or holds pickled objects that are not trusted.
+        ValueError: The file is truncated, damaged or no checkpoint, holds pickled objects that are not trusted, or
+            weights that are NaN or infinite.
     """
     path = str(path)
     if '://' in path:
@@ -112,11 +113,13 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
             raise ValueError(f'{path} cannot be read: it is truncated or no checkpoint.') from error
     if not isinstance(content, dict):
         raise ValueError(f'{path} cannot be read: it is no checkpoint, but a {type(content).__name__}.')
+    state_dict = weights_of(content)
+    check_finite(state_dict, path)
     meta = content.get('meta') or {}
     experiment = meta.get('experiment_name')
     return Checkpoint(
         path=path,
-        state_dict=weights_of(content),
+        state_dict=state_dict,
         config_text=meta.get('cfg'),
         experiment=config_name(experiment) if isinstance(experiment, str) else None,
         epoch=meta.get('epoch'),

@@ -1,14 +1,20 @@
-"""Whether the bytes of a checkpoint are the written ones."""
+"""Whether a checkpoint is whole: its bytes are the written ones, and its weights are finite."""
 
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from looc_mm.files import numbered_checkpoints
 
 #: What zipfile raises for a damaged directory or header.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, ValueError, OSError)
+
+_FOLDER = 0x10  # the attribute that marks an entry of a zip as a folder
 
 
 def check_whole(path: str | Path) -> None:
@@ -29,7 +35,7 @@ def check_whole(path: str | Path) -> None:
     if damage is None:
         return
     others = [each for each in numbered_checkpoints(path.parent) if each.resolve() != path.resolve()]
-    whole = next((each for each in others if zipfile.is_zipfile(each) and _damage(each) is None), None)
+    whole = next((each for each in others if _begins_as_zip(each) and _damage(each) is None), None)
     found = f'; {whole} is the newest whole one beside it' if whole else ', if there is one'
     raise ValueError(
         f'{path} is damaged: {damage}. Its weights are not those of the training. Replace the file by a copy from '
@@ -39,13 +45,53 @@ def check_whole(path: str | Path) -> None:
 
 def _damage(path: Path) -> str | None:
     """What is wrong with a zip; None if nothing is, or if the file is no zip."""
+    try:
+        if not _begins_as_zip(path) and not zipfile.is_zipfile(path):
+            return None
+        with zipfile.ZipFile(path) as archive:
+            entries = [each for each in archive.infolist() if not each.is_dir()]
+            name = next((each.filename for each in entries if not _is_plain(each)), None) or archive.testzip()
+    except PermissionError:
+        raise
+    except _DAMAGE as error:
+        return f'its directory of entries, at its end, is missing or damaged ({error})'
+    return None if name is None else f'its entry {name!r} differs from the checksum or sizes in the file'
+
+
+def _begins_as_zip(path: Path) -> bool:
     with path.open('rb') as file:
-        if not zipfile.is_zipfile(file):
-            file.seek(0)
-            return 'its end is missing or damaged' if file.read(4) == b'PK\x03\x04' else None
-        try:
-            with zipfile.ZipFile(file) as archive:
-                name = archive.testzip()
-        except _DAMAGE as error:
-            return f'its directory of entries cannot be read ({type(error).__name__}: {error})'
-    return None if name is None else f'its entry {name!r} differs from the checksum in the file'
+        return file.read(4) == b'PK\x03\x04'
+
+
+def _is_plain(entry: zipfile.ZipInfo) -> bool:
+    """Whether an entry is stored as PyTorch stores it: not compressed, and not marked as a folder.
+
+    PyTorch reads nothing for a folder, and leaves the weights as the memory was.
+    """
+    sizes = entry.compress_type == zipfile.ZIP_STORED and entry.compress_size == entry.file_size
+    return sizes and not entry.external_attr & _FOLDER
+
+
+def first_not_finite(weights: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor that holds NaN or an infinite number; None if there is none."""
+    for name, value in weights.items():
+        if isinstance(value, Tensor) and value.is_floating_point() and not torch.isfinite(value).all():
+            return name
+    return None
+
+
+def check_finite(weights: Mapping[str, Tensor], path: str | Path) -> None:
+    """Refuse weights of a training that has failed.
+
+    Args:
+        weights: Those of the file, by name.
+        path: The file, for the message.
+
+    Raises:
+        ValueError: A weight is NaN or infinite.
+    """
+    if (name := first_not_finite(weights)) is not None:
+        raise ValueError(
+            f'{path} holds weights that are NaN or infinite, the first in {name}: its training had failed before it '
+            f'was written. Use an earlier checkpoint of the run, or train again with a lower learning rate.'
+        )

@@ -156,7 +156,7 @@ def test_files_that_cannot_be_read(tmp_path):
     torch.save({'state_dict': torch.zeros(10_000)}, path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match='a.pth is damaged: its end is missing'):
+    with pytest.raises(ValueError, match='a.pth is damaged: its directory of entries, at its end, is missing'):
         read_checkpoint(path)
     for broken in (b'', b'no checkpoint at all'):
         path.write_bytes(broken)

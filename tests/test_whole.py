@@ -57,6 +57,25 @@ def test_every_flipped_bit_of_a_weight_is_refused_by_the_name_of_its_entry(check
         path.write_bytes(whole)
 
 
+@pytest.mark.parametrize('place, bit', [('attributes', 38 * 8 + 4), ('method', 10 * 8 + 3), ('size', 24 * 8 + 5)])
+def test_a_flipped_bit_in_the_directory_of_entries_is_refused(checkpoint, place, bit):
+    """PyTorch reads an entry that is marked as a folder without an error, and returns what the memory held."""
+    path, _ = checkpoint
+    whole = path.read_bytes()
+    name = whole.rindex(b'epoch_2/data/1')
+    record = whole.rindex(b'PK\x01\x02', 0, name)
+    flip(path, 8 * record + bit)
+    with pytest.raises(ValueError, match="epoch_2.pth is damaged: its entry 'epoch_2/data/1'"):
+        check_whole(path)
+
+
+def test_a_flipped_bit_in_the_end_record_is_refused(checkpoint):
+    path, _ = checkpoint
+    flip(path, 8 * path.read_bytes().rindex(b'PK\x06\x07') + 8 * 16 + 1)  # the number of disks
+    with pytest.raises(ValueError, match='epoch_2.pth is damaged: its directory of entries'):
+        check_whole(path)
+
+
 def test_the_newest_whole_checkpoint_is_named(checkpoint):
     path, _ = checkpoint
     whole = path.read_bytes()
@@ -78,3 +97,14 @@ def test_the_newest_whole_checkpoint_is_named(checkpoint):
 def test_a_file_of_old_pytorch_has_no_checksums(tmp_path):
     torch.save({'state_dict': {'a': torch.ones(2)}}, tmp_path / 'a.pth', _use_new_zipfile_serialization=False)
     assert torch.equal(read_checkpoint(tmp_path / 'a.pth').state_dict['a'], torch.ones(2))
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
+def test_weights_that_are_not_finite_are_refused(tmp_path, value):
+    state = {'a': torch.ones(3), 'steps': torch.tensor(7), 'b': torch.ones(2, 2, dtype=torch.bfloat16)}
+    torch.save({'state_dict': state}, tmp_path / 'a.pth')
+    read_checkpoint(tmp_path / 'a.pth')
+    state['b'][1, 0] = value
+    torch.save({'state_dict': state}, tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='a.pth holds weights that are NaN or infinite, the first in b'):
+        read_checkpoint(tmp_path / 'a.pth')

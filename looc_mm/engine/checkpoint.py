@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from looc_mm.checkpoint import check_training_start, weights_of
 from looc_mm.files import atomic_write, last_checkpoint
 from looc_mm.registry import HOOKS
-from looc_mm.whole import check_whole
+from looc_mm.whole import check_finite, check_whole, first_not_finite
 
 _PLAIN_TYPES = (str, bytes, bool, int, float, complex, type(None), torch.Size, torch.dtype, torch.device)
 
@@ -152,19 +152,47 @@ class SafeCheckpointHook(CheckpointHook):
             self.best_ckpt_path_dict = {key: own(path) for key, path in paths.items()}
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuses a file that does not fit the model, and logs what matched.
+        """Refuses a file that does not fit the model or holds NaN, and logs what matched.
 
         Args:
             runner: The runner of the training process.
             checkpoint: What was read.
 
         Raises:
-            ValueError: The file lacks the backbone's weights, or in a resumed run a part of the model.
+            ValueError: The file lacks the backbone's weights, or in a resumed run a part of the model, or its weights
+                are NaN or infinite.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        path = runner._load_from or runner.work_dir
-        matched = check_training_start(model, weights_of(checkpoint), path, bool(runner._resume))
+        path, weights = runner._load_from or runner.work_dir, weights_of(checkpoint)
+        check_finite(weights, path)
+        matched = check_training_start(model, weights, path, bool(runner._resume))
         runner.logger.info(f'{path}: {matched}.')
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Ends the training before weights are written that are NaN or infinite.
+
+        Args:
+            runner: The runner of the training process.
+            checkpoint: What is about to be written.
+
+        Raises:
+            FloatingPointError: A weight or buffer of the model, or of its average, is not finite.
+        """
+        states = [value for key, value in checkpoint.items() if key.endswith('state_dict')]
+        name = next(filter(None, map(first_not_finite, states)), None)
+        if name is None:
+            return
+        logged = runner.message_hub.log_scalars.items()
+        rates = [f'{history.current():.4g}' for key, history in logged if key.rpartition('/')[2].split('.')[-1] == 'lr']
+        last = last_checkpoint(Path(runner.work_dir))
+        remedy = 'Train again with a lower learning rate (optim_wrapper.optimizer.lr) or no --amp'
+        if last is not None:
+            remedy += f', also from the last good checkpoint: --cfg-options load_from={last}'
+        raise FloatingPointError(
+            f'the weights are NaN or infinite after iteration {checkpoint["meta"]["iter"]}, the first in {name}; '
+            f'learning rate {", ".join(rates)}. No checkpoint of them was written; the last good one is '
+            f'{last or "none"}. {remedy}.'
+        )
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         name = self.filename_tmpl.format(step)

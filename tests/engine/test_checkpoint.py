@@ -180,3 +180,45 @@ def test_a_training_does_not_start_from_a_damaged_file(build_runner, options, da
         options = {'load_from': str(path)}
     with pytest.raises(ValueError, match=r'epoch_2.pth is damaged: .*epoch_1.pth is the newest whole one'):
         build_runner(**options).train()
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_weights_that_became_nan_in_the_last_step_are_not_written(build_runner, by_epoch):
+    poison = [dict(type='PoisonGradient', iteration=12)]
+    loop = (
+        {}
+        if by_epoch
+        else dict(train_cfg=dict(_delete_=True, type='IterBasedTrainLoop', max_iters=12), param_scheduler=None)
+    )
+    rhythm = (
+        {} if by_epoch else {'default_hooks__checkpoint__by_epoch': False, 'default_hooks__checkpoint__interval': 4}
+    )
+    runner = build_runner(custom_hooks=poison, **loop, **rhythm)
+    last = Path(runner.work_dir, 'epoch_2.pth' if by_epoch else 'iter_8.pth')
+    message = f'after iteration 12, the first in linear.weight; learning rate 0.0*1. .* the last good one is {last}. '
+    with pytest.raises(FloatingPointError, match=message):
+        runner.train()
+    assert names(runner.work_dir)[-2:] == [last.name, 'last_checkpoint'] and len(names(runner.work_dir)) == 3
+    assert not list(Path(runner.work_dir).glob('.*.part'))
+    assert load(last)['state_dict']['linear.weight'].isfinite().all()
+
+
+def test_weights_that_became_nan_before_the_first_checkpoint(build_runner):
+    runner = build_runner(custom_hooks=[dict(type='PoisonGradient', iteration=4)])
+    with pytest.raises(FloatingPointError, match='after iteration 4, .* the last good one is none'):
+        runner.train()
+    assert names(runner.work_dir) == []
+
+
+@pytest.mark.parametrize('resume', [True, False])
+def test_a_training_does_not_start_from_weights_that_are_nan(build_runner, resume):
+    first = build_runner(train_cfg__max_epochs=1)
+    first.train()
+    path = Path(first.work_dir, 'epoch_1.pth')
+    content = load(path)
+    content['state_dict']['linear.bias'][0] = float('inf')
+    torch.save(content, path)
+    with pytest.raises(
+        ValueError, match='epoch_1.pth holds weights that are NaN or infinite, the first in linear.bias'
+    ):
+        build_runner(resume=resume, load_from=str(path)).train()

@@ -50,6 +50,14 @@ def test_non_finite_loss_is_a_failure(train):
         train('--cfg-options', 'model.poison=nan')
 
 
+def test_weights_that_become_nan_in_the_last_step_are_a_failure(train, toy_config, tmp_path):
+    with toy_config.open('a') as file:
+        file.write("custom_hooks = [dict(type='PoisonGradient', iteration=1)]")
+    with pytest.raises(FloatingPointError, match='the weights are NaN or infinite after iteration 12'):
+        train('--cfg-options', 'custom_hooks.0.iteration=12')
+    assert not (tmp_path / 'work/epoch_3.pth').exists()
+
+
 @pytest.mark.parametrize('steps, rates', [(1, [0.1]), (4, [0.001, 0.1, 0.1, 0.05])])
 def test_a_training_of_one_short_epoch(train, toy_config, tmp_path, steps, rates):
     """One step has no warm-up; of four steps two are the warm-up, and the cosine falls over the other two."""

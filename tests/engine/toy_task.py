@@ -60,3 +60,16 @@ class DumpWeights(Hook):
     def after_train(self, runner):
         weights = getattr(runner.model, 'module', runner.model).state_dict()
         torch.save((dict(weights), torch.cat(self.inputs)), Path(runner.work_dir, f'rank_{runner.rank}.pth'))
+
+
+@HOOKS.register_module()
+class PoisonGradient(Hook):
+    """Makes the gradient of the weight NaN in one iteration; the loss of that iteration is finite."""
+
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter + 1 == self.iteration:
+            weight = getattr(runner.model, 'module', runner.model).linear.weight
+            weight.register_hook(lambda gradient: gradient * float('nan'))
