@@ -16,6 +16,7 @@ ORDER = [
     'stack',
     'configs',
     'files',
+    'whole',
     'results',
     'machine',
     'registry',

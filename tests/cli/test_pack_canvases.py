@@ -153,7 +153,7 @@ def test_verify_finds_a_flipped_byte(run, pictures, tmp_path):
     index.write_text(json.dumps(other))
     told = run('--verify', out, fails=True)
     assert told.count('Wrong: ') == 2 and f'{tar}: 000001.tar does not have the checksum' in told
-    assert '000002.json does not fit the tar' in told and 'Delete these and start the packing as before' in told
+    assert '000002.json does not fit the tar' in told and 'Move these files away and start the packing' in told
     tar.unlink()
     index.unlink()
     assert set(verify_canvases(out).values()) == {'000001.tar is missing', '000002.json is missing'}
