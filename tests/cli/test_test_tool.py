@@ -214,7 +214,7 @@ def test_what_cannot_be_evaluated(run_tool, checkpoint, tmp_path):
     with pytest.raises(ValueError, match='factors.py has no `model`'):
         run_tool(FACTORS, FACTORS)
     checkpoint.write_bytes(checkpoint.read_bytes()[:10_000])
-    with pytest.raises(ValueError, match='epoch_1.pth cannot be read'):
+    with pytest.raises(ValueError, match='epoch_1.pth is damaged'):
         run_tool(FACTORS, checkpoint)
 
 
