@@ -17,12 +17,11 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
-from looc_mm.answer.answer import random_weights
-from looc_mm.checkpoint import build_model, check_fit, load_weights, read_checkpoint
+from looc_mm.checkpoint import build_model, check_fit, load_weights, random_weights, read_checkpoint
 from looc_mm.configs import find_config, is_config
 from looc_mm.export.features import need
 from looc_mm.models.representation import frozen, pooled, preprocess, representations, select
-from looc_mm.models.space_figures import LEARNING
+from looc_mm.models.space_figures import not_learnt
 from looc_mm.registry import MODELS
 
 PRETRAINED = 'pretrained'
@@ -178,7 +177,7 @@ def _load(model: str, weights: str | None, trust: bool) -> Network:
     load_weights(module, checkpoint)
     name = checkpoint.experiment or Path(checkpoint.path).resolve().parent.name
     network = of_model(module, name, lambda: random_weights(build_model(checkpoint)))
-    network.not_learnt = tuple(f'Z_{space}' for space, state in checkpoint.states.items() if state != LEARNING)
+    network.not_learnt = tuple(f'Z_{space}' for space in not_learnt(checkpoint.states))
     return network
 
 

@@ -11,7 +11,7 @@ from mmengine.hooks.hook import DATA_BATCH
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from looc_mm.models.space_figures import COLLAPSED, LEARNING, NOT_YET, SpaceFigures, space_state
+from looc_mm.models.space_figures import COLLAPSED, LEARNING, NOT_YET, SpaceFigures, not_learnt, space_state
 from looc_mm.registry import HOOKS
 
 SECONDS = 15  # longest time between two readings, so that every line of TrainingLog has values
@@ -135,7 +135,7 @@ class WatchSpaces(Hook):
         if not self.states:
             return
         listed = ', '.join(f'{space} {state}' for space, state in self.states.items())
-        failed = [space for space, state in self.states.items() if state != LEARNING]
+        failed = not_learnt(self.states)
         if failed:
             runner.logger.warning(f'The spaces at the end: {listed}. Nothing was learnt in {", ".join(failed)}.')
         else:

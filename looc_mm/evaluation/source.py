@@ -16,7 +16,7 @@ from torch.utils.data import ConcatDataset, DataLoader
 
 from looc_mm.datasets.classes import CLASS, Classes, class_names, classes_of, describe_missing, match_classes, renumber
 from looc_mm.models.representation import resolve_spaces
-from looc_mm.models.space_figures import LEARNING
+from looc_mm.models.space_figures import not_learnt
 
 from .cache import FeatureCache, cache_key, data_hash
 from .extract import extract
@@ -87,7 +87,7 @@ class FeatureSource:
     @property
     def not_learnt(self) -> list[str]:
         """The model's spaces that were not learning when their training ended."""
-        return [space for space, state in self.states.items() if state != LEARNING]
+        return not_learnt(self.states)
 
     def each(self) -> Iterator['FeatureSource']:
         """A source for each of the chosen representations; they share loaders and features."""

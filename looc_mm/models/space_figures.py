@@ -123,6 +123,11 @@ def space_state(figures: Mapping[str, tuple[float, int]]) -> str | None:
     return LEARNING if lower_bound(*figures['P']) > TOLD_APART else NOT_YET
 
 
+def not_learnt(states: Mapping[str, str | None]) -> list[str]:
+    """The spaces that are not learning, of the state of each; see :func:`space_state`."""
+    return [space for space, state in states.items() if state != LEARNING]
+
+
 def lower_bound(share: float, number: int, z: float = 1.96) -> float:
     """Lower end of Wilson's 95 % interval for a share that was seen among a number of draws."""
     middle = share + z**2 / (2 * number)
