@@ -1,5 +1,6 @@
 """Broken pictures are replaced by others that depend on the index and the epoch alone."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -96,6 +97,9 @@ def test_workers_that_are_not_forked(pictures, tmp_path_factory, method):
     dataset = ImageFolder(str(pictures), pipeline=PIPELINE)
     script = tmp_path_factory.mktemp('script') / 'workers.py'
     script.write_text(WORKERS)
-    done = subprocess.run([sys.executable, script, pictures, method], capture_output=True, text=True, timeout=300)
+    # Without it, a package of the environment that is named `tests` would be imported.
+    env = os.environ | {'PYTHONPATH': str(Path(__file__).parents[2])}
+    command = [sys.executable, script, pictures, method]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=env)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.strip() == f'{levels(dataset, 2, 0)} {dataset.marks.of_samples.tolist()}'
+    assert done.stdout.splitlines()[-1] == f'{levels(dataset, 2, 0)} {dataset.marks.of_samples.tolist()}'
