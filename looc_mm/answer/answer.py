@@ -8,11 +8,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from looc_mm.checkpoint import build_model, find_checkpoint, load_weights, random_weights, read_checkpoint
-from looc_mm.datasets.transforms import one_thread
 from looc_mm.evaluation import Features, FeatureSource, FewShotProbe, KNNProbe, LinearClassifier, Score
 from looc_mm.evaluation.protocols.base import by_training_classes
 from looc_mm.export.features import default_device, view_size
@@ -20,7 +18,7 @@ from looc_mm.export.features import default_device, view_size
 from .baselines import describe
 from .combine import combinations
 from .compare import conclude, wilson
-from .labelled import Labelled, LabelledPictures, Split, hold_out, read_labelled
+from .labelled import Labelled, Split, hold_out, labelled_source, read_labelled
 from .result import NEIGHBOURS, SHOTS, Answer, Row, write
 
 LABEL = 'gt_label'
@@ -77,16 +75,8 @@ def answer(
     }  # first, because it names a broken picture at once
 
     def source(network: nn.Module, size: int) -> FeatureSource:
-        loaders: dict[str, DataLoader | dict] = {
-            split: DataLoader(
-                LabelledPictures(each, size),
-                min(batch_size, len(each.paths)),
-                num_workers=workers,
-                worker_init_fn=one_thread if workers else None,
-            )
-            for split, each in _splits(data)
-        }
-        return FeatureSource(network.to(device), loaders, name=data.name, amp=amp, states=checkpoint.states)
+        splits = dict(_splits(data))
+        return labelled_source(network, splits, size, data.name, batch_size, workers, device, amp, checkpoint.states)
 
     sources = {size: source(model, size) for size in tried}
     held_out = {}

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from looc_mm.datasets.classes import Classes, match_classes
 from looc_mm.datasets.folder import ImageFolder
-from looc_mm.export.features import Pictures
+from looc_mm.datasets.transforms import one_thread
+from looc_mm.evaluation import FeatureSource
+from looc_mm.export.features import Pictures, default_device
 
 #: Share of the pictures of a class that is held out.
 SHARE = 0.2
@@ -50,6 +53,7 @@ class Labelled:
         test: To score on.
         note: How the pictures were split.
         missing: Classes that a folder lacks.
+        given: Whether the folder has the two splits.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Labelled:
     test: Split
     note: str
     missing: tuple[str, ...] = ()
+    given: bool = True
 
 
 class LabelledPictures(Pictures):
@@ -75,6 +80,42 @@ class LabelledPictures(Pictures):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The sample of :class:`Pictures`, and ``labels``."""
         return {**super().__getitem__(index), 'labels': {'gt_label': self.labels[index]}}
+
+
+def labelled_source(
+    network: nn.Module,
+    splits: Mapping[str, Split],
+    size: int,
+    name: str,
+    batch_size: int = 64,
+    workers: int = 0,
+    device: str | None = None,
+    amp: bool = False,
+    states: Mapping[str, str] | None = None,
+) -> FeatureSource:
+    """The frozen features of labelled pictures.
+
+    Args:
+        network: Is moved to the device.
+        splits: By name.
+        size: Side of the views in pixels.
+        name: Of the dataset.
+        batch_size: Pictures at a time.
+        workers: Processes that decode.
+        device: Where the network runs; by default the GPU, if there is one.
+        amp: Whether features are extracted under autocast.
+        states: How far the training of each space got.
+    """
+    loaders: dict[str, DataLoader | dict] = {
+        split: DataLoader(
+            LabelledPictures(each, size),
+            min(batch_size, len(each.paths)),
+            num_workers=workers,
+            worker_init_fn=one_thread if workers else None,
+        )
+        for split, each in splits.items()
+    }
+    return FeatureSource(network.to(device or default_device()), loaders, name=name, amp=amp, states=states)
 
 
 def read_labelled(
@@ -117,7 +158,7 @@ def read_labelled(
         rest, held = hold_out(splits[0], classes, seed)
         kept = '' if group is None else f', groups of {group!r} kept together'
         note = f'split here by class, 80 % and 20 %, seed {seed}{kept}'
-        return Labelled(name, classes, splits[0].rows(rest), splits[0].rows(held), note, tuple(missing))
+        return Labelled(name, classes, splits[0].rows(rest), splits[0].rows(held), note, tuple(missing), False)
     train, test = splits
     if group is not None and (both := {*train.groups.tolist()} & {*test.groups.tolist()}):
         names = sorted(key for key, number in numbers.items() if number in both)
