@@ -20,12 +20,17 @@ from looc_mm.evaluation import LinearClassifier
 from looc_mm.models.representation import select
 
 FOLDS = 5
-#: Steps of the square root of 10: the penalty changes by a factor of 10. 0 leaves the block out.
-SCALES = (0.1, 0.32, 1.0, 3.2)
-#: The choice uses this many training pictures at most; the final fit uses all.
+#: From one to the next, the penalty changes by about a factor of 10. 0 leaves the block out.
+SCALES = (0.03, 0.1, 0.3, 1.0)
+#: The choice uses this many training pictures at most; the common factor of the scales and the final fit use all.
 MOST = 600
+#: Common factors that are tried where there are more: with more pictures, a lower penalty is better.
+FACTORS = (1.0, 3.0, 10.0)
 #: Of the classifiers that are compared; a lower one changes no choice and takes twice the time.
 TOLERANCE = 1e-4
+
+#: The least share of the loss that a step has to save. Held-out pictures decide whether the sum of the steps is chance.
+LEAST_GAIN = 0.005
 
 Scales = dict[str, float]
 
@@ -47,27 +52,28 @@ class Step:
 
 @dataclass(frozen=True)
 class Choice:
-    """The result of :func:`choose`: the steps from V with the best scale, the first, to the chosen one, the last."""
+    """The result of :func:`choose`.
+
+    Attributes:
+        steps: From V with the best scale to the chosen combination.
+        v: V with its scale for all training pictures.
+        best: The chosen combination with its scales for all training pictures.
+    """
 
     steps: tuple[Step, ...]
-
-    @property
-    def v(self) -> Scales:
-        """V alone."""
-        return self.steps[0].scales
-
-    @property
-    def best(self) -> Scales:
-        """The chosen combination."""
-        return self.steps[-1].scales
+    v: Scales
+    best: Scales
 
 
 def choose(parts: Mapping[str, Tensor], y: Tensor, groups: Tensor, classes: Sequence[str], seed: int = 0) -> Choice:
-    """Begin with V, change one scale at a time to the best one, and stop where the gain may be chance.
+    """Begin with V, change one scale at a time to the best one, and stop where the gain is small.
 
     The first step is V with the best of :data:`SCALES`. Each further step tries every block with every other scale, 0
-    included, and takes the change with the least loss. A change counts only if the mean of the paired differences of
-    the losses of held-out pictures is more than their standard error. So a block that adds nothing is left out.
+    included, and takes the change with the least mean loss of held-out pictures. The steps end where this loss falls
+    by less than :data:`LEAST_GAIN` of it. So a block that adds nothing is left out.
+
+    With more than :data:`MOST` pictures, the steps use a part of them. Then all pictures choose one factor for the
+    scales of V, and one for those of the combination.
 
     Args:
         parts: Block to (N, C).
@@ -80,8 +86,33 @@ def choose(parts: Mapping[str, Tensor], y: Tensor, groups: Tensor, classes: Sequ
         ValueError: As :func:`folds`.
     """
     rows = few(y, MOST, seed)
-    parts = {name: x[rows] for name, x in parts.items()}
-    y, fold = y[rows], folds(y[rows], groups[rows], classes, seed)
+    steps = walk({name: x[rows] for name, x in parts.items()}, y[rows], groups[rows], classes, seed)
+    v, best = steps[0].scales, steps[-1].scales
+    if len(rows) == len(y):
+        return Choice(steps, v, best)
+    held = folds(y, groups, classes, seed) == 0
+    grown = grow(parts, y, held, len(classes), v)
+    return Choice(steps, grown, grown if best == v else grow(parts, y, held, len(classes), best))
+
+
+def grow(parts: Mapping[str, Tensor], y: Tensor, held: Tensor, classes: int, scales: Scales) -> Scales:
+    """Scales times the one of :data:`FACTORS` that has the least loss on some pictures, fitted on the others.
+
+    Args:
+        parts: Block to (N, C).
+        y: (N,).
+        held: (N,) bool, which are not fitted on.
+        classes: K.
+        scales: Of the blocks that are used.
+    """
+    grown = [{name: round(factor * scale, 3) for name, scale in scales.items()} for factor in FACTORS]
+    losses = [held_out_losses(parts, y, held.long(), classes, each, (1,))[0][held].mean().item() for each in grown]
+    return grown[losses.index(min(losses))]
+
+
+def walk(parts: Mapping[str, Tensor], y: Tensor, groups: Tensor, classes: Sequence[str], seed: int) -> tuple[Step, ...]:
+    """The steps of :func:`choose`, on all of the given pictures."""
+    fold = folds(y, groups, classes, seed)
     tried: dict[tuple[float, ...], tuple[Tensor, float]] = {}
 
     def losses(scales: Scales) -> Tensor:
@@ -102,16 +133,15 @@ def choose(parts: Mapping[str, Tensor], y: Tensor, groups: Tensor, classes: Sequ
             others = [change(best, name, scale, parts) for name in parts for scale in (0.0, *SCALES)]
             others = [scales for scales in others if scales and scales != best]
             found = min(others, key=lambda scales: losses(scales).mean().item(), default=best)
-            gain = losses(best) - losses(found)
-            if not gain.mean() > gain.std() / len(gain) ** 0.5:
-                return Choice(tuple(steps))
+            if losses(found).mean() > (1 - LEAST_GAIN) * losses(best).mean():
+                return tuple(steps)
             best = found
             steps.append(step(best))
 
 
 def of_v(parts: Mapping[str, Tensor], scale: float) -> Scales:
     """V alone; in LooC++ V is all spaces."""
-    return {name: scale for name in (['V'] if 'V' in parts else parts)}
+    return dict.fromkeys(['V'] if 'V' in parts else parts, scale)
 
 
 def change(scales: Scales, name: str, scale: float, parts: Mapping[str, Tensor]) -> Scales:
@@ -142,12 +172,21 @@ def channel_scales(parts: Mapping[str, Tensor], scales: Scales) -> Tensor:
 
 
 def held_out_losses(
-    parts: Mapping[str, Tensor], y: Tensor, fold: Tensor, classes: int, scales: Scales
+    parts: Mapping[str, Tensor], y: Tensor, fold: Tensor, classes: int, scales: Scales, only: Sequence[int] = ()
 ) -> tuple[Tensor, float]:
-    """(N,) cross-entropies, each of a picture that the classifier was not fitted on, and the top-1 in percent."""
+    """(N,) cross-entropies, each of a picture that the classifier was not fitted on, and the top-1 in percent.
+
+    Args:
+        parts: Block to (N, C).
+        y: (N,).
+        fold: (N,) int64; each fold is held out once.
+        classes: K.
+        scales: Of the blocks that are used.
+        only: The folds that are held out; by default all. The loss of other pictures is 0.
+    """
     losses = torch.zeros(len(y), dtype=torch.double)
     hits = 0
-    for number in fold.unique().tolist():
+    for number in only or fold.unique().tolist():
         rest, held = fold != number, fold == number
         fitted = fit_blocks({name: x[rest] for name, x in parts.items()}, y[rest], classes, scales, TOLERANCE)
         logits = fitted.predict(select({name: x[held].double() for name, x in parts.items()}, list(scales))).cpu()

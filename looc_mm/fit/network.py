@@ -42,7 +42,7 @@ class Projection(nn.Module):
         self.layer = None
         if classifier is not None:
             weight, bias = classifier.weight.cpu(), classifier.bias.cpu()
-            self.layer = nn.Linear(*reversed(weight.shape))
+            self.layer = nn.Linear(weight.shape[1], weight.shape[0])
             self.layer.load_state_dict({'weight': weight / factor, 'bias': bias + weight @ mean})
             self.layer.requires_grad_(False)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from looc_mm.files import atomic_write
 
-from .choose import Scales, Step
+from .choose import LEAST_GAIN, Scales, Step
 from .redundancy import Common
 
 Interval = tuple[float, float]
@@ -144,8 +144,8 @@ def conclude(
         return False, f'Use V ({v_top1:.1f} on {held_out} held-out pictures): the model has no spaces.'
     if {*combination} == {*v} and len({*combination.values()}) == 1:
         return False, (
-            f'Use V ({v_top1:.1f} on {held_out} held-out pictures): cross-validation found no combination of V and '
-            f'the spaces with a lower loss.'
+            f'Use V ({v_top1:.1f} on {held_out} held-out pictures): in cross-validation no combination with the spaces '
+            f'has a loss that is lower by {100 * LEAST_GAIN:g} %.'
         )
     if low > 0:
         return True, f'Use {shown(combination)}: {numbers}, better beyond the interval ({difference}).'
