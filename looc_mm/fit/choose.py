@@ -113,30 +113,25 @@ def grow(parts: Mapping[str, Tensor], y: Tensor, held: Tensor, classes: int, sca
 def walk(parts: Mapping[str, Tensor], y: Tensor, groups: Tensor, classes: Sequence[str], seed: int) -> tuple[Step, ...]:
     """The steps of :func:`choose`, on all of the given pictures."""
     fold = folds(y, groups, classes, seed)
-    tried: dict[tuple[float, ...], tuple[Tensor, float]] = {}
-
-    def losses(scales: Scales) -> Tensor:
-        key = tuple(scales.get(name, 0.0) for name in parts)
-        if key not in tried:
-            tried[key] = held_out_losses(parts, y, fold, len(classes), scales)
-            progress.update()
-        return tried[key][0]
+    tried: dict[tuple[float, ...], Step] = {}
 
     def step(scales: Scales) -> Step:
-        loss = losses(scales).mean().item()
-        return Step(scales, loss, tried[tuple(scales.get(name, 0.0) for name in parts)][1])
+        key = tuple(scales.get(name, 0.0) for name in parts)
+        if key not in tried:
+            losses, top1 = held_out_losses(parts, y, fold, len(classes), scales)
+            tried[key] = Step(scales, losses.mean().item(), top1)
+            progress.update()
+        return tried[key]
 
     with tqdm(desc='combinations', leave=False) as progress:
-        best = min((of_v(parts, scale) for scale in SCALES), key=lambda scales: losses(scales).mean().item())
-        steps = [step(best)]
+        steps = [min((step(of_v(parts, scale)) for scale in SCALES), key=lambda each: each.loss)]
         while True:
-            others = [change(best, name, scale, parts) for name in parts for scale in (0.0, *SCALES)]
-            others = [scales for scales in others if scales and scales != best]
-            found = min(others, key=lambda scales: losses(scales).mean().item(), default=best)
-            if losses(found).mean() > (1 - LEAST_GAIN) * losses(best).mean():
+            best = steps[-1]
+            others = [change(best.scales, name, scale, parts) for name in parts for scale in (0.0, *SCALES)]
+            found = min((step(scales) for scales in others if scales), key=lambda each: each.loss)
+            if found.loss > (1 - LEAST_GAIN) * best.loss:
                 return tuple(steps)
-            best = found
-            steps.append(step(best))
+            steps.append(found)
 
 
 def of_v(parts: Mapping[str, Tensor], scale: float) -> Scales:
