@@ -191,12 +191,13 @@ class PackCanvas(BaseTransform):
 
         Returns:
             ``inputs`` (3, H, W) uint8 RGB; ``image_size`` (2,) int64 original height and width; and, if the sample has
-            any, ``candidates`` (K, 3, H, W) uint8 RGB and ``labels`` {key: int}.
+            any, ``candidates`` (K, 3, H, W) uint8 RGB and ``labels`` {key: int}, or float for a number that is no class.
         """
         packed = {'inputs': _planes([results['img']])[0], 'image_size': torch.tensor(results['ori_shape'])}
         if 'candidates' in results:
             packed['candidates'] = _planes(results['candidates'])
-        labels = {key: int(results[key]) for key in self.label_keys if key in results}
+        found = {key: results[key] for key in self.label_keys if key in results}
+        labels = {key: value if isinstance(value, float) else int(value) for key, value in found.items()}
         return {**packed, 'labels': labels} if labels else packed
 
     def __repr__(self) -> str:
