@@ -29,7 +29,7 @@ class Split:
 
     Attributes:
         paths: N files.
-        labels: (N,) int64, the number of the class.
+        labels: (N,) int64, the number of the class; or double, a number that is predicted.
         groups: (N,) int64. Pictures of one group are not independent; without a regex each picture is a group.
     """
 
@@ -222,8 +222,26 @@ def _classes(found: Mapping[str, list[str]]) -> Classes:
 def _split(folder: Path, found: Mapping[str, list[str]], group: str | None, numbers: dict[str, int]) -> Split:
     paths = [path for files in found.values() for path in files]
     labels = torch.tensor([label for label, files in enumerate(found.values()) for _ in files])
+    below = [Path(path).relative_to(folder).as_posix() for path in paths]
+    return Split(paths, labels, group_numbers(below, group, numbers))
+
+
+def group_numbers(paths: Sequence[str], group: str | None, numbers: dict[str, int]) -> Tensor:
+    """The number of the group of each path.
+
+    Args:
+        paths: N of them.
+        group: A regex whose first group names what a picture shows; None: each picture is a group.
+        numbers: Name to number; new names are added.
+
+    Returns:
+        (N,) int64.
+
+    Raises:
+        ValueError: The regex is wrong, or does not match a path.
+    """
     if group is None:
-        return Split(paths, labels, torch.arange(len(paths)))
+        return torch.arange(len(paths))
     try:
         pattern = re.compile(group)
     except re.error as error:
@@ -232,8 +250,7 @@ def _split(folder: Path, found: Mapping[str, list[str]], group: str | None, numb
         raise ValueError(f'Got the regex {group!r}; put what names the object in parentheses, such as "(.*)_[0-9]+".')
     names = []
     for path in paths:
-        below = Path(path).relative_to(folder).as_posix()
-        if (match := pattern.search(below)) is None or match[1] is None:
-            raise ValueError(f'The regex {group!r} does not match the path {below!r}.')
+        if (match := pattern.search(path)) is None or match[1] is None:
+            raise ValueError(f'The regex {group!r} does not match the path {path!r}.')
         names.append(match[1])
-    return Split(paths, labels, torch.tensor([numbers.setdefault(name, len(numbers)) for name in names]))
+    return torch.tensor([numbers.setdefault(name, len(numbers)) for name in names])

@@ -113,8 +113,8 @@ class Factors(BaseDataset):
             idx: Index into this dataset, or into the subset that was taken of it.
 
         Returns:
-            ``img`` (size, size, 3) uint8 BGR, the labels ``shape``, ``color`` and ``texture``, perhaps ``gt_label``, and
-            the numbers ``x``, ``y``, ``size`` and ``angle``.
+            ``img`` (size, size, 3) uint8 BGR; the labels ``shape``, ``color`` and ``texture``, perhaps ``gt_label``;
+            and the numbers ``x``, ``y``, ``size`` and ``angle``.
         """
         info = super().get_data_info(idx)
         rng = np.random.default_rng((self.seed, SPLITS.index(self.split), info['index']))

@@ -191,7 +191,7 @@ class PackCanvas(BaseTransform):
 
         Returns:
             ``inputs`` (3, H, W) uint8 RGB; ``image_size`` (2,) int64 original height and width; and, if the sample has
-            any, ``candidates`` (K, 3, H, W) uint8 RGB and ``labels`` {key: int}, or float for a number that is no class.
+            any, ``candidates`` (K, 3, H, W) uint8 RGB and ``labels`` {key: int of a class, or float of a number}.
         """
         packed = {'inputs': _planes([results['img']])[0], 'image_size': torch.tensor(results['ori_shape'])}
         if 'candidates' in results:

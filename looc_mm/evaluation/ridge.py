@@ -15,11 +15,19 @@ ALPHAS = tuple(10.0**power for power in range(-1, 7))
 
 
 class Ridge(NamedTuple):
-    """A fitted regression of features as they are, and the chosen strength."""
+    """A fitted regression of features as they are.
+
+    Attributes:
+        weight: (C,) double.
+        bias: Double.
+        alpha: The chosen strength.
+        error: Mean squared error of the groups that are left out in turn.
+    """
 
     weight: Tensor
     bias: Tensor
     alpha: float
+    error: float
 
     def predict(self, x: Tensor) -> Tensor:
         """(N,) double of (N, C)."""
@@ -57,7 +65,7 @@ def fit_ridge(x: Tensor, y: Tensor, groups: Tensor | None = None, alphas: Sequen
         errors.append(error.square().mean().item())
     best = min(range(len(alphas)), key=errors.__getitem__)
     weight = right.T @ (sizes / (squares + alphas[best]) * along) / std
-    return Ridge(weight, middle - mean @ weight, alphas[best])
+    return Ridge(weight, middle - mean @ weight, alphas[best], errors[best])
 
 
 def several(groups: Tensor) -> list[Tensor]:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from looc_mm.answer.compare import wilson
-from looc_mm.answer.labelled import Labelled, labelled_source, read_labelled
-from looc_mm.checkpoint import build_model, find_checkpoint, load_weights, read_checkpoint
+from looc_mm.answer.labelled import Labelled, read_labelled
+from looc_mm.answer.trained import Trained
 from looc_mm.evaluation.bootstrap import mean_difference
 from looc_mm.evaluation.protocols.few_shot import draw
 from looc_mm.export.features import view_size
@@ -73,10 +73,8 @@ def fit(
     check_format(format)
     if shots is not None and shots < 2:
         raise ValueError(f'Got {shots} training pictures of a class (--shots); cross-validation needs at least 2.')
-    path = find_checkpoint(run)
-    checkpoint = read_checkpoint(path, trust_checkpoint)
-    model = build_model(checkpoint)
-    load_weights(model, checkpoint)
+    trained = Trained(run, batch_size, workers, device, trust_checkpoint=trust_checkpoint)
+    path, checkpoint, model = trained.path, trained.checkpoint, trained.model
     data = read_labelled(labelled, group, seed)
     if shots is not None:
         rows = draw(data.train.labels, shots, torch.Generator().manual_seed(seed)).sort().values
@@ -84,7 +82,7 @@ def fit(
         data = replace(data, train=data.train.rows(rows), note=note, given=True)
     side = size or view_size(model)
     splits = {'train': data.train, 'test': data.test}
-    source = labelled_source(model, splits, side, data.name, batch_size, workers, device, states=checkpoint.states)
+    source = trained.source(splits, side, data.name)
     y = torch.cat([data.train.labels, data.test.labels])
     groups = torch.cat([data.train.groups, data.test.groups])
     sides, used = rounds(data, seed)

@@ -26,14 +26,12 @@ class Errors(NamedTuple):
         r2_interval: Low and high.
         mae: Mean absolute error, in the unit of the label.
         mae_interval: Low and high.
-        r2_resampled: (R,); equal seeds and groups give paired resamples.
     """
 
     r2: float
     r2_interval: tuple[float, float]
     mae: float
     mae_interval: tuple[float, float]
-    r2_resampled: Tensor
 
 
 @PROTOCOLS.register_module()
@@ -130,7 +128,6 @@ def errors(predicted: Tensor, actual: Tensor, groups: Tensor | None = None, seed
         percentiles(r2_resampled[varied]),
         mae.item(),
         percentiles(mae_resampled),
-        r2_resampled,
     )
 
 
