@@ -73,7 +73,7 @@ def test_the_column_is_value_by_default(folder, tmp_path):
         (lambda lines: lines + ['gone.png,3'], "ages.csv names 1 pictures that are not in .*, such as 'gone.png'"),
         (
             lambda lines: [*lines[:2], '2_2.png,old'],
-            "ages.csv, line 4: 'age' of '2_2.png' is 'old', which is no number",
+            "ages.csv, line 4: 'age' of '2_2.png' is 'old', which is no",
         ),
         (lambda lines: [*lines[:2], '2_2.png,nan'], "line 4: 'age' of '2_2.png' is 'nan', which is no number"),
         (lambda lines: [*lines[:2], '2_2.png'], "line 4: 'age' of '2_2.png' is None, which is no number"),
