@@ -1,6 +1,7 @@
 """What a worker does to an image: decode it, resize it without aliasing, pack it. Nothing here is random."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -168,6 +169,11 @@ def _planes(images: Sequence[np.ndarray]) -> torch.Tensor:
     return torch.from_numpy(planes)
 
 
+def plain_label(value: Any) -> int | float:
+    """A label: a float is a number, everything else is a class."""
+    return float(value) if isinstance(value, float) else int(value)
+
+
 @TRANSFORMS.register_module()
 class PackCanvas(BaseTransform):
     """Pack a canvas into the plain dict that the model's data preprocessor takes.
@@ -196,8 +202,7 @@ class PackCanvas(BaseTransform):
         packed = {'inputs': _planes([results['img']])[0], 'image_size': torch.tensor(results['ori_shape'])}
         if 'candidates' in results:
             packed['candidates'] = _planes(results['candidates'])
-        found = {key: results[key] for key in self.label_keys if key in results}
-        labels = {key: value if isinstance(value, float) else int(value) for key, value in found.items()}
+        labels = {key: plain_label(results[key]) for key in self.label_keys if key in results}
         return {**packed, 'labels': labels} if labels else packed
 
     def __repr__(self) -> str:
