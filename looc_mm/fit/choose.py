@@ -24,8 +24,8 @@ FOLDS = 5
 SCALES = (0.03, 0.1, 0.3, 1.0)
 #: The choice uses this many training pictures at most; the common factor of the scales and the final fit use all.
 MOST = 600
-#: Common factors that are tried where there are more: with more pictures, a lower penalty is better.
-FACTORS = (1.0, 3.0, 10.0)
+#: Common factors that are tried where there are more pictures, which need less penalty.
+FACTORS = (1.0, 3.0)
 #: Of the classifiers that are compared; a lower one changes no choice and takes twice the time.
 TOLERANCE = 1e-4
 
