@@ -346,7 +346,7 @@ def test_large_features_may_differ_by_more(images, tmp_path):
         own = model.extract_feat(images[:1])
     assert export_state_dict(model, tmp_path / 'backbone.pth')['difference'] < 1
     rounded = own * (1 + 5e-6 * torch.randn(own.shape, generator=torch.Generator().manual_seed(0)).clamp(-3, 3))
-    assert network._check(own, rounded, 'it', '') == (own - rounded).abs().max() > 1e-4
+    assert network.check_numbers(own, rounded, 'it', '') == (own - rounded).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize('scale', [1e-3, 1, 3000])
@@ -375,10 +375,10 @@ def test_a_wrong_feature_is_found_beside_a_large_one():
     wrong = own.clone()
     wrong[1, 30] += 0.02
     with pytest.raises(ValueError, match='it gives other numbers'):
-        network._check(own, wrong, 'it', '')
-    assert network._check(torch.zeros(1, 3), torch.zeros(1, 3), 'it', '') == 0
+        network.check_numbers(own, wrong, 'it', '')
+    assert network.check_numbers(torch.zeros(1, 3), torch.zeros(1, 3), 'it', '') == 0
     with pytest.raises(ValueError, match='by nan of their size'):
-        network._check(own, torch.full_like(own, torch.nan), 'it', '')
+        network.check_numbers(own, torch.full_like(own, torch.nan), 'it', '')
 
 
 def test_packages_that_are_not_there(checkpoint, tmp_path, monkeypatch):

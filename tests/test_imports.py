@@ -39,6 +39,7 @@ ORDER = [
     'export',
     'answer',
     'audit',
+    'fit',
     'suite',
     'pretraining',
     'cli',

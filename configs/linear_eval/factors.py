@@ -1,6 +1,7 @@
-# The procedural Factors dataset, each of its factors and the rotation.
+# The procedural Factors dataset: each of its factors, the rotation, and the position, size and angle.
 _base_ = '../_base_/evaluation/views_48.py'
-_pipeline = [dict(type='LoadCanvas', size=48), dict(type='PackCanvas', label_keys=('shape', 'color', 'texture'))]
+_labels = ('shape', 'color', 'texture', 'x', 'y', 'size', 'angle')
+_pipeline = [dict(type='LoadCanvas', size=48), dict(type='PackCanvas', label_keys=_labels)]
 _factors = dict(type='Factors', length=2048, seed=1, pipeline=_pipeline)
 test_dataloader = dict(dataset=dict(**_factors, split='test'))
 test_cfg = dict(
@@ -11,5 +12,6 @@ test_cfg = dict(
         dict(type='LinearProbe', label='color'),
         dict(type='LinearProbe', label='texture'),
         dict(type='RotationProbe'),
+        dict(type='RegressionProbe'),
     ],
 )

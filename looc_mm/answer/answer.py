@@ -6,26 +6,18 @@ Shapes: N training pictures, M test pictures, C feature width.
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch import Tensor
 from tqdm import tqdm
 
-from looc_mm.checkpoint import build_model, find_checkpoint, load_weights, random_weights, read_checkpoint
-from looc_mm.datasets.transforms import one_thread
 from looc_mm.evaluation import Features, FeatureSource, FewShotProbe, KNNProbe, LinearClassifier, Score
 from looc_mm.evaluation.protocols.base import by_training_classes
-from looc_mm.export.features import default_device, view_size
 
-from .baselines import describe
-from .combine import combinations
 from .compare import conclude, wilson
-from .labelled import Labelled, LabelledPictures, Split, hold_out, read_labelled
+from .labelled import Labelled, hold_out, read_labelled
 from .result import NEIGHBOURS, SHOTS, Answer, Row, write
+from .trained import Trained
 
 LABEL = 'gt_label'
-#: Sizes that are tried, as multiples of the side of the training's views.
-MULTIPLES = (1.0, 1.5, 2.0)
 
 
 def answer(
@@ -63,43 +55,19 @@ def answer(
         FileNotFoundError: The run or the folder is missing.
         ValueError: The checkpoint or the folder does not fit, a picture cannot be decoded, or there are too few.
     """
-    path = find_checkpoint(run)
-    checkpoint = read_checkpoint(path, trust_checkpoint)
-    model = build_model(checkpoint)
-    load_weights(model, checkpoint)
+    trained = Trained(run, batch_size, workers, device, amp, trust_checkpoint)
     data = read_labelled(labelled, group, seed, allow_missing_classes)
     check_numbers(data)
-    device = device or default_device()
-    side = 0 if sizes else view_size(model)
-    tried = sorted({*sizes} or {round(side * multiple) for multiple in MULTIPLES})
-    fixed = {
-        split: describe(each.paths, device, batch_size, workers) for split, each in _splits(data)
-    }  # first, because it names a broken picture at once
-
-    def source(network: nn.Module, size: int) -> FeatureSource:
-        loaders: dict[str, DataLoader | dict] = {
-            split: DataLoader(
-                LabelledPictures(each, size),
-                min(batch_size, len(each.paths)),
-                num_workers=workers,
-                worker_init_fn=one_thread if workers else None,
-            )
-            for split, each in _splits(data)
-        }
-        return FeatureSource(network.to(device), loaders, name=data.name, amp=amp, states=checkpoint.states)
-
-    sources = {size: source(model, size) for size in tried}
+    splits = {'train': data.train, 'test': data.test}
+    tried = trained.sizes(sizes)
+    fixed = trained.baselines(splits)  # first, because it names a broken picture at once
+    sources = {size: trained.source(splits, size, data.name) for size in tried}
     held_out = {}
     if len(tried) > 1:
         held_out = {size: held_out_accuracy(each, data, seed) for size, each in sources.items()}
     size = max(held_out, key=held_out.__getitem__) if held_out else tried[0]
-    trained = sources[size]
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        untrained = source(random_weights(build_model(checkpoint)), size)
-    found = {split: trained.feature_set(split) for split, _ in _splits(data)}
-    random = {split: untrained.features(split) for split, _ in _splits(data)}
-    features = dict(combinations(found['train'].spaces, found, random, fixed))
+    source = sources[size]
+    features = trained.features(source, splits, size, fixed, seed)
 
     hits: dict[str, Tensor] = {}
     scores: dict[str, tuple[float, Score, Score]] = {}
@@ -125,14 +93,14 @@ def answer(
                 few_shot_ci=few_shot.ci,
                 p=conclusion.p.get(name),
                 verdict=conclusion.verdicts.get(name),
-                learnt=not any(name.endswith(f'Z_{space}') for space in trained.not_learnt),
+                learnt=not any(name.endswith(f'Z_{space}') for space in source.not_learnt),
             )
         )
     result = Answer(
         sentence=conclusion.sentence,
-        checkpoint=str(path),
-        experiment=checkpoint.experiment,
-        epoch=checkpoint.epoch,
+        checkpoint=str(trained.path),
+        experiment=trained.checkpoint.experiment,
+        epoch=trained.checkpoint.epoch,
         dataset=data.name,
         classes=data.classes,
         missing_classes=data.missing,
@@ -143,11 +111,11 @@ def answer(
         size=size,
         sizes=held_out,
         guess=100 * guess.double().mean().item(),
-        not_learnt=trained.not_learnt,
+        not_learnt=source.not_learnt,
         seed=seed,
         rows=rows,
     )
-    write(result, Path(out) if out else path.parent / f'answer_{data.name}')
+    write(result, Path(out) if out else trained.path.parent / f'answer_{data.name}')
     return result
 
 
@@ -189,7 +157,3 @@ def probe(train: Features, test: Features, classes: int, seed: int) -> tuple[Ten
     knn = next(iter(KNNProbe(k=NEIGHBOURS).evaluate(train, test, LABEL)))
     few_shot = next(iter(FewShotProbe(shots=(SHOTS,), seed=seed).evaluate(train, test, LABEL)))
     return hits, 100 * hits.double().mean().item(), knn, few_shot
-
-
-def _splits(data: Labelled) -> list[tuple[str, Split]]:
-    return [('train', data.train), ('test', data.test)]

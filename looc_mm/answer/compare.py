@@ -1,14 +1,15 @@
 """Which representation is better on the same test pictures, and the sentence that follows.
 
-Shapes: N test pictures. ``hits`` is (N,) bool: which pictures a classifier got right.
+Shapes: N test pictures. ``hits`` is (N,) bool: which pictures a classifier got right. For numbers it is (N,) float: the
+absolute errors, negated.
 
-Comparisons are paired: the exact two-sided sign test on the pictures where exactly one of the two classifiers is right,
-which is McNemar's exact test. Where several pictures show one object (``groups``), each object counts once, by the sign
+Comparisons are paired: the exact two-sided sign test on the pictures where one of the two is better. For classifiers it
+is McNemar's exact test. Where several pictures show one object (``groups``), each object counts once, by the sign
 of its difference. Holm's method corrects for the number of comparisons. Better and worse mean an adjusted p of at most
 0.05.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -95,7 +96,26 @@ def against(reference: Tensor, others: Mapping[str, Tensor], groups: Tensor) -> 
     return {name: adjusted[name] for name in raw}, verdicts
 
 
-def conclude(hits: Mapping[str, Tensor], guess: Tensor, groups: Tensor) -> Conclusion:
+@dataclass(frozen=True)
+class Words:
+    """How the sentence shows values.
+
+    Attributes:
+        form: The text of a mean of ``hits``.
+        guess: What is guessed without a network.
+        best: The word for the best value.
+    """
+
+    form: Callable[[float], str]
+    guess: str
+    best: str
+
+
+SHARES = Words(lambda value: f'{100 * value:.1f}', 'the most frequent class', 'highest')
+ERRORS = Words(lambda value: f'error {-value:.3g}', 'the mean of the training pictures', 'lowest')
+
+
+def conclude(hits: Mapping[str, Tensor], guess: Tensor, groups: Tensor, words: Words = SHARES) -> Conclusion:
     """The sentence, by the first rule that applies.
 
     1. No representation is better than to guess the most frequent class: nothing beats guessing.
@@ -113,20 +133,22 @@ def conclude(hits: Mapping[str, Tensor], guess: Tensor, groups: Tensor) -> Concl
             composed.
         guess: (N,) hits of the most frequent class of the training pictures.
         groups: (N,) int64.
+        words: For the values; :data:`ERRORS` for numbers.
     """
-    value = {name: 100 * each.double().mean().item() for name, each in hits.items()}
+    value = {name: each.double().mean().item() for name, each in hits.items()}
+    text = {name: words.form(each) for name, each in value.items()}
     others = {name: each for name, each in hits.items() if name != 'V'}
     p, verdicts = against(hits['V'], others, groups)
     _, beyond_guess = against(guess, hits, groups)
     used = [name for name in others if name not in BASELINES and verdicts[name] == BETTER]
     rivals = [name for name in BASELINES if verdicts[name] != WORSE]
-    v = f'{value["V"]:.1f}'
+    v = text['V']
     if BETTER not in beyond_guess.values():
         best = max(hits, key=value.__getitem__)
-        guessed = 100 * guess.double().mean().item()
+        guessed = words.form(guess.double().mean().item())
         sentence = (
-            f'Nothing beats guessing the most frequent class beyond chance ({guessed:.1f}): '
-            f'the highest is {value[best]:.1f} for {best}.'
+            f'Nothing beats guessing {words.guess} beyond chance ({guessed}): '
+            f'the {words.best} is {text[best]} for {best}.'
         )
     elif {*verdicts.values()} == {SAME}:
         sentence = f'Nothing differs beyond chance: {v} for V, and no other representation is better or worse.'
@@ -134,23 +156,23 @@ def conclude(hits: Mapping[str, Tensor], guess: Tensor, groups: Tensor) -> Concl
         rival = max(rivals, key=value.__getitem__)
         _, beyond_rival = against(hits[rival], {name: hits[name] for name in used}, groups)
         used = [name for name in used if beyond_rival[name] == BETTER]
-        sentence = f'{_SUBJECTS[rival][verdicts[rival] == BETTER]} ({value[rival]:.1f} against {v} for V)'
+        sentence = f'{_SUBJECTS[rival][verdicts[rival] == BETTER]} ({text[rival]} against {v} for V)'
         if used:
             best = first_of_best(used, hits, groups)
-            sentence += f': use {best}, {value[best]:.1f}.'
+            sentence += f': use {best}, {text[best]}.'
         else:
             sentence += f', and no representation of the pretrained model is better than {rival}.'
     elif used:
         best = first_of_best(used, hits, groups)
-        sentence = f'Use {best}: {value[best]:.1f} against {v} for V.'
+        sentence = f'Use {best}: {text[best]} against {v} for V.'
     else:
         rival = max(BASELINES, key=value.__getitem__)
-        sentence = f'Use V: {v} against {value[rival]:.1f} for {rival}; nothing is better than V beyond chance.'
+        sentence = f'Use V: {v} against {text[rival]} for {rival}; nothing is better than V beyond chance.'
     return Conclusion(sentence, p, verdicts)
 
 
 def first_of_best(names: Sequence[str], hits: Mapping[str, Tensor], groups: Tensor) -> str:
     """The first of some representations that is not worse than the one with the highest accuracy."""
-    highest = max(names, key=lambda name: int(hits[name].sum()))
+    highest = max(names, key=lambda name: float(hits[name].sum()))
     _, verdicts = against(hits[highest], {name: hits[name] for name in names}, groups)
     return next(name for name in names if verdicts[name] == SAME)

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from looc_mm.datasets.classes import Classes, match_classes
 from looc_mm.datasets.folder import ImageFolder
-from looc_mm.export.features import Pictures
+from looc_mm.datasets.transforms import one_thread
+from looc_mm.evaluation import FeatureSource
+from looc_mm.export.features import Pictures, default_device
 
 #: Share of the pictures of a class that is held out.
 SHARE = 0.2
@@ -26,7 +29,7 @@ class Split:
 
     Attributes:
         paths: N files.
-        labels: (N,) int64, the number of the class.
+        labels: (N,) int64, the number of the class; or double, a number that is predicted.
         groups: (N,) int64. Pictures of one group are not independent; without a regex each picture is a group.
     """
 
@@ -50,6 +53,7 @@ class Labelled:
         test: To score on.
         note: How the pictures were split.
         missing: Classes that a folder lacks.
+        given: Whether the folder has the two splits.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Labelled:
     test: Split
     note: str
     missing: tuple[str, ...] = ()
+    given: bool = True
 
 
 class LabelledPictures(Pictures):
@@ -75,6 +80,42 @@ class LabelledPictures(Pictures):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The sample of :class:`Pictures`, and ``labels``."""
         return {**super().__getitem__(index), 'labels': {'gt_label': self.labels[index]}}
+
+
+def labelled_source(
+    network: nn.Module,
+    splits: Mapping[str, Split],
+    size: int,
+    name: str,
+    batch_size: int = 64,
+    workers: int = 0,
+    device: str | None = None,
+    amp: bool = False,
+    states: Mapping[str, str] | None = None,
+) -> FeatureSource:
+    """The frozen features of labelled pictures.
+
+    Args:
+        network: Is moved to the device.
+        splits: By name.
+        size: Side of the views in pixels.
+        name: Of the dataset.
+        batch_size: Pictures at a time.
+        workers: Processes that decode.
+        device: Where the network runs; by default the GPU, if there is one.
+        amp: Whether features are extracted under autocast.
+        states: How far the training of each space got.
+    """
+    loaders: dict[str, DataLoader | dict] = {
+        split: DataLoader(
+            LabelledPictures(each, size),
+            min(batch_size, len(each.paths)),
+            num_workers=workers,
+            worker_init_fn=one_thread if workers else None,
+        )
+        for split, each in splits.items()
+    }
+    return FeatureSource(network.to(device or default_device()), loaders, name=name, amp=amp, states=states)
 
 
 def read_labelled(
@@ -117,7 +158,7 @@ def read_labelled(
         rest, held = hold_out(splits[0], classes, seed)
         kept = '' if group is None else f', groups of {group!r} kept together'
         note = f'split here by class, 80 % and 20 %, seed {seed}{kept}'
-        return Labelled(name, classes, splits[0].rows(rest), splits[0].rows(held), note, tuple(missing))
+        return Labelled(name, classes, splits[0].rows(rest), splits[0].rows(held), note, tuple(missing), False)
     train, test = splits
     if group is not None and (both := {*train.groups.tolist()} & {*test.groups.tolist()}):
         names = sorted(key for key, number in numbers.items() if number in both)
@@ -181,8 +222,26 @@ def _classes(found: Mapping[str, list[str]]) -> Classes:
 def _split(folder: Path, found: Mapping[str, list[str]], group: str | None, numbers: dict[str, int]) -> Split:
     paths = [path for files in found.values() for path in files]
     labels = torch.tensor([label for label, files in enumerate(found.values()) for _ in files])
+    below = [Path(path).relative_to(folder).as_posix() for path in paths]
+    return Split(paths, labels, group_numbers(below, group, numbers))
+
+
+def group_numbers(paths: Sequence[str], group: str | None, numbers: dict[str, int]) -> Tensor:
+    """The number of the group of each path.
+
+    Args:
+        paths: N of them.
+        group: A regex whose first group names what a picture shows; None: each picture is a group.
+        numbers: Name to number; new names are added.
+
+    Returns:
+        (N,) int64.
+
+    Raises:
+        ValueError: The regex is wrong, or does not match a path.
+    """
     if group is None:
-        return Split(paths, labels, torch.arange(len(paths)))
+        return torch.arange(len(paths))
     try:
         pattern = re.compile(group)
     except re.error as error:
@@ -191,8 +250,7 @@ def _split(folder: Path, found: Mapping[str, list[str]], group: str | None, numb
         raise ValueError(f'Got the regex {group!r}; put what names the object in parentheses, such as "(.*)_[0-9]+".')
     names = []
     for path in paths:
-        below = Path(path).relative_to(folder).as_posix()
-        if (match := pattern.search(below)) is None or match[1] is None:
-            raise ValueError(f'The regex {group!r} does not match the path {below!r}.')
+        if (match := pattern.search(path)) is None or match[1] is None:
+            raise ValueError(f'The regex {group!r} does not match the path {path!r}.')
         names.append(match[1])
-    return Split(paths, labels, torch.tensor([numbers.setdefault(name, len(numbers)) for name in names]))
+    return torch.tensor([numbers.setdefault(name, len(numbers)) for name in names])

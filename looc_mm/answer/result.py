@@ -1,7 +1,7 @@
 """The result of a comparison: its rows, its table, answer.json and answer.png."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -99,17 +99,9 @@ class Answer:
                 f'{each.knn:.1f}',
                 '{:.1f} to {:.1f}'.format(*each.knn_interval),
                 f'{each.few_shot:.1f} ± {each.few_shot_ci:.1f}',
-                '' if each.p is None else ('<0.001' if each.p < 0.001 else f'{each.p:.3f}') + f' {each.verdict}',
+                shown_p(each.p, each.verdict),
             ]
             for each in self.rows
-        ]
-        widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
-        text = [
-            '  '.join(
-                cell.ljust(width) if column in (0, len(head) - 1) else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in [head, *lines]
         ]
         tried = ', '.join(f'{size} px {value:.1f}' for size, value in self.sizes.items())
         about = [
@@ -126,7 +118,24 @@ class Answer:
             about.append(f'{len(self.missing_classes)} classes lack pictures, and no score covers them: {listed}.')
         if self.not_learnt:
             about.append(f'Not learnt by the end of the training: {", ".join(self.not_learnt)}.')
-        return '\n'.join([*about, '', *text, '', self.sentence])
+        return '\n'.join([*about, '', *aligned([head, *lines]), '', self.sentence])
+
+
+def shown_p(p: float | None, verdict: str | None) -> str:
+    """An adjusted p and the verdict; nothing for V."""
+    return '' if p is None else ('<0.001' if p < 0.001 else f'{p:.3f}') + f' {verdict}'
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table, whose first and last column are texts."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        '  '.join(
+            cell.ljust(width) if column in (0, len(widths) - 1) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def write(result: Answer, folder: Path) -> None:

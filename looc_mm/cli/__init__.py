@@ -25,6 +25,7 @@ from .corrupt import corrupt
 from .demo import demo
 from .export import export
 from .extract import extract
+from .fit import fit
 from .list import list_names
 from .pack_canvases import pack_canvases
 from .pretrain import PretrainedRun, pretrain
@@ -44,6 +45,7 @@ __all__ = [
     'demo',
     'export',
     'extract',
+    'fit',
     'list_names',
     'main',
     'pack_canvases',
@@ -62,6 +64,7 @@ COMMANDS: dict[str, Command] = {
     'train': train,
     'test': test,
     'audit': audit,
+    'fit': fit,
     'suite': suite,
     'extract': extract,
     'export': export,

@@ -35,6 +35,7 @@ def test(
     sizes: Sequence[int] = (),
     group: str | None = None,
     workers: int = 0,
+    values: str | None = None,
 ) -> dict[str, float]:
     """Evaluate a pretrained model on frozen features.
 
@@ -44,6 +45,7 @@ def test(
     For example::
 
         looc test work_dirs/looc data/labelled  # <class>/ or {train,val}/<class>/
+        looc test work_dirs/looc data/faces --values faces.csv:age  # the columns path and age
         looc test linear_eval/imagenette work_dirs/looc/epoch_200.pth
         looc test linear_eval/imagenette looc_r18_imagenette  # random weights, a baseline
         looc test linear_eval/imagenette work_dirs/looc/epoch_200.pth --protocols knn few_shot  # or all
@@ -73,9 +75,12 @@ def test(
         group: for labelled pictures: a regex whose first group names the object in the path of a picture; pictures of
             one object stay on one side of a split
         workers: for labelled pictures: decoding processes
+        values: FILE.csv or FILE.csv:COLUMN (default: value): predict this number of each picture of the folder; the
+            column path has the files, relative to the folder
 
     Returns:
-        The value of each metric, by its name; for labelled pictures the linear top-1 of each representation.
+        The value of each metric, by its name; for labelled pictures the linear top-1 of each representation, for
+        numbers its R².
 
     Raises:
         ValueError: The config, the checkpoint or an option does not fit.
@@ -95,24 +100,22 @@ def test(
     if Path(config).exists() and not is_config(config):
         if spaces or protocols or cfg_options or cache != CACHE or data_root or launcher != 'none':
             raise UsageError('--spaces, --protocols, --cache, --data-root, --cfg-options and --launcher need a config')
-        from looc_mm.answer import answer
+        from looc_mm.answer import answer, answer_values
 
-        found = answer(
-            config,
-            checkpoint,
-            work_dir,
-            sizes=sizes,
-            group=group,
-            seed=seed,
-            workers=workers,
-            allow_missing_classes=allow_missing_classes,
-            amp=amp,
-            trust_checkpoint=trust_checkpoint,
+        common: dict[str, Any] = dict(
+            sizes=sizes, group=group, seed=seed, workers=workers, amp=amp, trust_checkpoint=trust_checkpoint
         )
+        if values is not None:
+            if allow_missing_classes:
+                raise UsageError('--allow-missing-classes is for classes, and --values has none')
+            numbers = answer_values(config, checkpoint, values, work_dir, **common)
+            print(numbers.table())
+            return {row.name: row.r2 for row in numbers.rows}
+        found = answer(config, checkpoint, work_dir, allow_missing_classes=allow_missing_classes, **common)
         print(found.table())
         return {row.name: row.linear for row in found.rows}
-    if sizes or group or workers:
-        raise UsageError('--sizes, --group and --workers need a work dir or checkpoint and labelled pictures')
+    if sizes or group or workers or values:
+        raise UsageError('--sizes, --group, --workers and --values need a work dir or checkpoint and labelled pictures')
     path = find_config(config)
     trained = None if is_config(checkpoint) else read_checkpoint(checkpoint, trust_checkpoint)
     source = find_config(checkpoint) if trained is None else Path(trained.path)

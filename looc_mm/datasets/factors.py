@@ -5,7 +5,7 @@ It needs no files, and every factor is a label, so that one can see which of the
 
 import colorsys
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import cv2
 import numpy as np
@@ -47,8 +47,10 @@ SPLITS = ('train', 'test')
 class Factors(BaseDataset):
     """Pictures of shapes that are a pure function of (seed, split, index).
 
-    Shape, colour and texture are independent uniform draws. Position, scale, a tilt of up to 10 degrees, the exact
-    colour and the gray background differ from picture to picture and are no labels.
+    Shape, colour and texture are independent uniform draws. So are four numbers: ``x`` and ``y``, the centre of the
+    shape's bounding box as a fraction of the picture's side; ``size``, the longer side of the box as the same fraction;
+    and ``angle``, the tilt in degrees from -10 to 10. The exact colour and the gray
+    background differ from picture to picture and are no labels.
 
     Args:
         length: Number of pictures.
@@ -111,17 +113,54 @@ class Factors(BaseDataset):
             idx: Index into this dataset, or into the subset that was taken of it.
 
         Returns:
-            ``img`` (size, size, 3) uint8 BGR and the labels ``shape``, ``color`` and ``texture``, perhaps ``gt_label``.
+            ``img`` (size, size, 3) uint8 BGR; the labels ``shape``, ``color`` and ``texture``, perhaps ``gt_label``;
+            and the numbers ``x``, ``y``, ``size`` and ``angle``.
         """
         info = super().get_data_info(idx)
         rng = np.random.default_rng((self.seed, SPLITS.index(self.split), info['index']))
         labels = {factor: int(rng.integers(len(names))) for factor, names in self.METAINFO.items()}
         if self.target:
             info['gt_label'] = labels[self.target]
-        return {**info, **labels, 'img': draw(rng, self.size, **labels)}
+        place = draw_place(rng)
+        outline = place_outline(labels['shape'], 1, place)
+        x, y = (outline.min(0) + outline.max(0)).astype(float) / 2
+        numbers = {'x': float(x), 'y': float(y), 'size': place.scale, 'angle': float(np.rad2deg(place.tilt))}
+        return {**info, **labels, **numbers, 'img': draw(rng, self.size, **labels, place=place)}
 
 
-def draw(rng: np.random.Generator, size: int, shape: int, color: int, texture: int) -> np.ndarray:
+class Place(NamedTuple):
+    """Where a shape is in its picture.
+
+    Attributes:
+        tilt: Angle in radians.
+        scale: The longer side of the shape's bounding box, as a fraction of the picture's.
+        position: Where the bounding box is in the room that is left, (x, y) in [0, 1].
+    """
+
+    tilt: float
+    scale: float
+    position: Sequence[float] | np.ndarray
+
+
+def draw_place(rng: np.random.Generator) -> Place:
+    """Draw the place of a shape."""
+    tilt = np.deg2rad(rng.uniform(-10, 10))
+    return Place(tilt, rng.uniform(0.6, 0.95), rng.uniform(size=2))
+
+
+def place_outline(shape: int, side: int, place: Place) -> np.ndarray:
+    """The outline of a shape in its place, (P, 2) float32 of x and y, in a picture of a side."""
+    cos, sin = np.cos(place.tilt), np.sin(place.tilt)
+    outline = list(SHAPES.values())[shape] @ np.array([[cos, sin], [-sin, cos]], np.float32)
+    outline -= outline.min(0)
+    outline *= place.scale * side / outline.max()
+    outline += np.asarray(place.position, np.float32) * (side - outline.max(0))
+    return outline
+
+
+def draw(
+    rng: np.random.Generator, size: int, shape: int, color: int, texture: int, place: Place | None = None
+) -> np.ndarray:
     """Draw one picture of given factors.
 
     Args:
@@ -130,13 +169,14 @@ def draw(rng: np.random.Generator, size: int, shape: int, color: int, texture: i
         shape: Index into ``SHAPES``.
         color: Index into ``COLORS``.
         texture: Index into ``TEXTURES``.
+        place: Of the shape; None to draw it first.
 
     Returns:
         (size, size, 3) uint8 BGR.
     """
-    tilt = np.deg2rad(rng.uniform(-10, 10))
-    mask = draw_mask(shape, size, scale=rng.uniform(0.6, 0.95), tilt=tilt, position=rng.uniform(size=2))
-    shade = 1 - 0.6 * draw_texture(rng, size, texture, tilt)
+    place = place or draw_place(rng)
+    mask = draw_mask(shape, size, place.scale, place.tilt, place.position)
+    shade = 1 - 0.6 * draw_texture(rng, size, texture, place.tilt)
     hue = (list(COLORS.values())[color] + rng.uniform(-6, 6)) / 360
     paint = np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.75, 1), rng.uniform(0.7, 1))[::-1], np.float32)  # BGR
     picture = draw_background(rng, size)
@@ -161,11 +201,7 @@ def draw_mask(
         (size, size) float32 in [0, 1], anti-aliased.
     """
     fine = 4 * size
-    cos, sin = np.cos(tilt), np.sin(tilt)
-    outline = list(SHAPES.values())[shape] @ np.array([[cos, sin], [-sin, cos]], np.float32)
-    outline -= outline.min(0)
-    outline *= scale * fine / outline.max()
-    outline += np.asarray(position, np.float32) * (fine - outline.max(0))
+    outline = place_outline(shape, fine, Place(tilt, scale, position))
     mask = np.zeros((fine, fine), np.uint8)
     cv2.fillPoly(mask, [(16 * outline).astype(np.int32)], 255, shift=4)
     return cv2.resize(mask, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255

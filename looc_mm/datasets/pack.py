@@ -19,6 +19,7 @@ from looc_mm.registry import DATASETS, TRANSFORMS
 from .decoding import PictureError, look_at
 from .folder_job import FolderJob, Report
 from .shards import SETTINGS, index_of, read_index, read_settings, shard_path, split_pipeline
+from .transforms import plain_label
 
 
 def pack_canvases(
@@ -126,7 +127,7 @@ class _Work:
                     broken[self.names[row]] = getattr(error, 'reason', str(error))
                     continue
                 height, width = map(int, sample['ori_shape'])
-                labels = {key: int(sample[key]) for key in self.keys}
+                labels = {key: plain_label(sample[key]) for key in self.keys}
                 note = {'path': self.names[row], 'height': height, 'width': width, **labels}
                 jpeg = cv2.imencode('.jpg', sample['img'], self.flags)[1].tobytes()
                 for ending, content in (('jpg', jpeg), ('json', json.dumps(note).encode())):

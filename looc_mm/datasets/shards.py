@@ -196,7 +196,9 @@ class CanvasShards(BaseDataset):
         whole = [index for index in found if isinstance(index, dict)]
         self.checksums = tuple(index['sha256'] for index in whole)  # by which cached features know what they are of
         fields = [('offset', 'i8'), ('length', 'i4'), ('height', 'i4'), ('width', 'i4')]
-        fields += [(label, 'i8') for label in self.labels]
+        for label in self.labels:
+            numbers = any(isinstance(value, float) for index in whole for value in index['columns'].get(label, ()))
+            fields.append((label, 'f8' if numbers else 'i8'))
         table = np.empty(sum(len(index['columns'].get('offset', ())) for index in whole), [('shard', 'i4'), *fields])
         for name, _ in fields:
             table[name] = [value for index in whole for value in index['columns'].get(name, ())]

@@ -1,6 +1,7 @@
 """What a worker does to an image: decode it, resize it without aliasing, pack it. Nothing here is random."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -168,6 +169,11 @@ def _planes(images: Sequence[np.ndarray]) -> torch.Tensor:
     return torch.from_numpy(planes)
 
 
+def plain_label(value: Any) -> int | float:
+    """A label: a float is a number, everything else is a class."""
+    return float(value) if isinstance(value, float) else int(value)
+
+
 @TRANSFORMS.register_module()
 class PackCanvas(BaseTransform):
     """Pack a canvas into the plain dict that the model's data preprocessor takes.
@@ -191,12 +197,12 @@ class PackCanvas(BaseTransform):
 
         Returns:
             ``inputs`` (3, H, W) uint8 RGB; ``image_size`` (2,) int64 original height and width; and, if the sample has
-            any, ``candidates`` (K, 3, H, W) uint8 RGB and ``labels`` {key: int}.
+            any, ``candidates`` (K, 3, H, W) uint8 RGB and ``labels`` {key: int of a class, or float of a number}.
         """
         packed = {'inputs': _planes([results['img']])[0], 'image_size': torch.tensor(results['ori_shape'])}
         if 'candidates' in results:
             packed['candidates'] = _planes(results['candidates'])
-        labels = {key: int(results[key]) for key in self.label_keys if key in results}
+        labels = {key: plain_label(results[key]) for key in self.label_keys if key in results}
         return {**packed, 'labels': labels} if labels else packed
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from .protocols.invariance import InvarianceMatrix
 from .protocols.knn import KNNProbe
 from .protocols.linear import LinearProbe
 from .protocols.linear_augmented import AugmentedLinearProbe
+from .protocols.regression import RegressionProbe
 from .protocols.retrieval import Retrieval
 from .protocols.robustness import RobustnessProbe
 from .protocols.rotation import RotationProbe
@@ -33,6 +34,7 @@ __all__ = [
     'LinearProbe',
     'Monitor',
     'Protocol',
+    'RegressionProbe',
     'Retrieval',
     'RobustnessProbe',
     'RotationProbe',

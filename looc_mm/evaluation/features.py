@@ -18,7 +18,7 @@ class Features:
 
     Attributes:
         x: Features, (N * A, C) float32; the A angles of one image are neighbours.
-        labels: Label name to (N * A,) int64.
+        labels: Label name to (N * A,): int64 of classes, double of numbers.
     """
 
     x: Tensor
@@ -31,7 +31,7 @@ class FeatureSet:
 
     Attributes:
         parts: 'V' and every space to (N * A, C) float32; LooC++ has spaces alone.
-        labels: Label name to (N * A,) int64.
+        labels: Label name to (N * A,): int64 of classes, double of numbers.
     """
 
     parts: dict[str, Tensor]

@@ -22,6 +22,7 @@ class LinearClassifier:
             the recipe of the paper (section 4): momentum 0.9, batch 256, no weight decay, on the features as they are.
         l2: Weight of ``|W|^2 / 2`` beside the mean cross-entropy, for 'lbfgs'.
         max_iter: Most iterations of 'lbfgs'.
+        tolerance: Largest derivative at the optimum that 'lbfgs' accepts.
         lr: Learning rate of 'sgd', times 0.1 at 60 % and at 80 % of the epochs.
         epochs: Epochs of 'sgd'.
         batch_size: Batch size of 'sgd'.
@@ -43,6 +44,7 @@ class LinearClassifier:
         solver: str = 'lbfgs',
         l2: float = 1e-2,
         max_iter: int = 1000,
+        tolerance: float = 1e-6,
         lr: float = 30.0,
         epochs: int = 200,
         batch_size: int = 256,
@@ -53,26 +55,33 @@ class LinearClassifier:
         self.solver = solver
         self.l2 = l2
         self.max_iter = max_iter
+        self.tolerance = tolerance
         self.lr = lr
         self.epochs = epochs
         self.batch_size = batch_size
         self.seed = seed
 
-    def fit(self, x: Tensor, y: Tensor, classes: int) -> 'LinearClassifier':
+    def fit(self, x: Tensor, y: Tensor, classes: int, scale: Tensor | None = None) -> 'LinearClassifier':
         """Find the weights.
 
         Args:
             x: (N, C), on the device to compute on.
             y: (N,) int64 in [0, K).
             classes: K.
+            scale: (C,), for 'lbfgs': what each standardised channel is multiplied by. The penalty of its weights is
+                divided by the square of it. None for 1.
 
         Returns:
             Itself.
 
         Raises:
-            ValueError: SGD diverged.
+            ValueError: SGD diverged, or it was given a scale.
         """
-        return self._lbfgs(x, y, classes) if self.solver == 'lbfgs' else self.fit_epochs(lambda epoch: x, y, classes)
+        if self.solver == 'lbfgs':
+            return self._lbfgs(x, y, classes, scale)
+        if scale is not None:
+            raise ValueError("A scale needs standardised features: set solver='lbfgs', or leave the scale out.")
+        return self.fit_epochs(lambda epoch: x, y, classes)
 
     def predict(self, x: Tensor) -> Tensor:
         """Logits (N, K) of features (N, C)."""
@@ -121,10 +130,12 @@ class LinearClassifier:
         self.weight, self.bias = weight.detach(), bias.detach()
         return self
 
-    def _lbfgs(self, features: Tensor, y: Tensor, classes: int) -> 'LinearClassifier':
+    def _lbfgs(self, features: Tensor, y: Tensor, classes: int, scale: Tensor | None) -> 'LinearClassifier':
         x = features.double()
         std, mean = torch.std_mean(x, dim=0, correction=0)
         std = torch.where(std > 1e-6 * mean.abs(), std, 1.0)  # a dead channel stays zero
+        if scale is not None:
+            std = std / scale.to(std)
         x = (x - mean) / std
 
         weight = x.new_zeros(classes, x.shape[1], requires_grad=True)
@@ -133,7 +144,7 @@ class LinearClassifier:
             [weight, bias],
             max_iter=self.max_iter,
             max_eval=2 * self.max_iter,
-            tolerance_grad=1e-6,
+            tolerance_grad=self.tolerance,
             tolerance_change=1e-10,
             line_search_fn='strong_wolfe',
         )

@@ -3,7 +3,7 @@
 protocol        'linear', 'rotation', ...
 dataset         name of the dataset
 representation  'V', or the list of spaces whose embeddings are concatenated
-metric, value   'top1', 'top5', ... in percent
+metric, value   'top1', 'top5', ... in percent; 'r2' as a fraction, 'mae' in the unit of the label
 ci              half width of the 95 % confidence interval, or null
 solver          how a linear layer was fitted: 'lbfgs', 'sgd', 'sgd on random crops'; absent for other protocols
 factor          which factor of the image is predicted; absent where that is its class

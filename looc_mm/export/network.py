@@ -25,7 +25,7 @@ from looc_mm.models.representation import (
 
 from .features import need, view_size
 
-TOLERANCE = 1e-4  # largest difference between a feature and the exported network's, relative; see _check
+TOLERANCE = 1e-4  # largest difference between a feature and the exported network's, relative; see check_numbers
 NAMES = ('torchvision', 'timm', 'mmpretrain')
 #: MMPreTrain's backbones whose layers are those of torchvision's (and timm's) network of this name.
 TWINS = {'ResNet': 'resnet{depth}', 'ResNeXt': 'resnext{depth}_{groups}x{width_per_group}d'}
@@ -82,7 +82,7 @@ def export_state_dict(
             own = select(representations(model, probe), ['V' if space is None else space])
             who = f'{about["architecture"]} of {names}'
             remedy = 'Settings that weights do not show (style, strides, dilations, norm_cfg) may differ; take ONNX.'
-            about['difference'] = _check(own, twin.to(probe.device)(probe), who, remedy)
+            about['difference'] = check_numbers(own, twin.to(probe.device)(probe), who, remedy)
     with atomic_write(out) as part:
         if safetensors is None:
             torch.save(state, part)
@@ -95,7 +95,11 @@ def export_state_dict(
 
 
 def export_onnx(
-    model: nn.Module, out: str | Path, spaces: Sequence[str] | None = None, size: int | None = None
+    model: nn.Module,
+    out: str | Path,
+    spaces: Sequence[str] | None = None,
+    size: int | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the network as ONNX: images to V, or to any choice of spaces with their heads or LooC++'s branches.
 
@@ -107,6 +111,7 @@ def export_onnx(
         out: ``.onnx``.
         spaces: As for :func:`looc_mm.models.representation.resolve_spaces`; an output for each representation.
         size: h = w in pixels; None for the size that the model was trained on.
+        more: Further metadata.
 
     Returns:
         The file's metadata, there as JSON: ``spaces``, ``width``, ``view_size``, ``mean``, ``std``; and the largest
@@ -123,7 +128,7 @@ def export_onnx(
     chosen = resolve_spaces(model, spaces)
     names = list(chosen)
     with frozen(model):
-        about = _about(model, chosen, size)
+        about = {**_about(model, chosen, size), **(more or {})}
         outputs = _Outputs(model, chosen).eval()
         program = torch.onnx.export(
             outputs,
@@ -146,7 +151,7 @@ def export_onnx(
             given = session.run(names, {'images': probe.cpu().numpy()})
             for name, own, other in zip(names, outputs(probe), given, strict=True):
                 remedy = 'PyTorch does not translate this backbone faithfully: take get_features or a state dict.'
-                differences.append(_check(own, torch.from_numpy(other), f'{name} in ONNX Runtime', remedy))
+                differences.append(check_numbers(own, torch.from_numpy(other), f'{name} in ONNX Runtime', remedy))
     with atomic_write(out) as part:
         onnx.save(proto, part)
     return {**about, 'difference': max(differences)}
@@ -257,7 +262,7 @@ def _probe(model: nn.Module, size: int, batch: int) -> Tensor:
     return _normalise(model, noise)
 
 
-def _check(own: Tensor, other: Tensor, who: str, remedy: str) -> float:
+def check_numbers(own: Tensor, other: Tensor, who: str, remedy: str) -> float:
     """Compare two results, each difference relative to the feature plus the root mean square of all features.
 
     So large features may differ by more, as rounding errors grow with them, and small features beside a large one

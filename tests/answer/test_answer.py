@@ -2,11 +2,8 @@
 
 import json
 
-import cv2
-import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 
 from looc_mm.answer import answer
 from looc_mm.answer.baselines import HISTOGRAM
@@ -17,38 +14,17 @@ from looc_mm.evaluation import LinearClassifier
 from looc_mm.export import get_features
 
 from ..test_export import NARROW, build, config
-
-COLORS = {'blue': (200, 60, 60), 'green': (60, 200, 60), 'red': (60, 60, 200)}  # BGR
+from .tiny import COLORS, make_pictures, make_run
 
 
 @pytest.fixture(scope='module')
 def run(tmp_path_factory):
-    """A work dir that was moved: the path in last_checkpoint does not exist."""
-    folder = tmp_path_factory.mktemp('work') / 'looc'
-    folder.mkdir()
-    cfg = config(NARROW, 64)
-    meta = {
-        'cfg': Config(dict(model=cfg)).pretty_text,
-        'epoch': 3,
-        'spaces': {'color': 'learning', 'rotation': 'not yet'},
-    }
-    torch.save({'state_dict': build(cfg).state_dict(), 'meta': meta}, folder / 'epoch_3.pth')
-    (folder / 'last_checkpoint').write_text('/elsewhere/looc/epoch_3.pth')
-    return folder
+    return make_run(tmp_path_factory.mktemp('work') / 'looc')
 
 
 @pytest.fixture(scope='module')
 def pictures(tmp_path_factory):
-    """Noise whose class is its colour: 12 pictures for training and 6 for the test, of each of 3 classes."""
-    root = tmp_path_factory.mktemp('data') / 'colors'
-    draw = np.random.default_rng(0)
-    for split, number in (('train', 12), ('val', 6)):
-        for name, color in COLORS.items():
-            (root / split / name).mkdir(parents=True)
-            for index in range(number):
-                noise = draw.integers(-60, 60, (40, 48, 3))
-                cv2.imwrite(str(root / split / name / f'{index}.png'), (noise + color).clip(0, 255).astype(np.uint8))
-    return root
+    return make_pictures(tmp_path_factory.mktemp('data') / 'colors')
 
 
 @pytest.fixture(scope='module')

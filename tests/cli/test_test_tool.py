@@ -122,7 +122,7 @@ def test_protocols_by_name(run_tool, checkpoint, tmp_path, capsys):
     assert re.search(
         r'few_shot is left out: a class of shape has \d training images, and 10 shots', capsys.readouterr().out
     )
-    names = {'linear', 'rotation', 'knn', 'retrieval', 'head_preference', 'invariance', 'space_ablation'}
+    names = {'linear', 'rotation', 'knn', 'retrieval', 'head_preference', 'invariance', 'space_ablation', 'regression'}
     assert {record['protocol'] for record in every} == names
     with pytest.raises(ValueError, match='The protocol few_shot cannot run: a class of shape has'):
         run_tool(FACTORS, checkpoint, *options, 'few_shot')
@@ -140,7 +140,7 @@ model = dict(
     neck=dict(type='GlobalAveragePooling'), head=dict(type='LinearClsHead', num_classes=2, in_channels=64))
 """)
     records = run_tool(FACTORS, config, '--protocols', 'all')
-    assert {record['protocol'] for record in records} == {'linear', 'rotation', 'knn', 'retrieval'}
+    assert {record['protocol'] for record in records} == {'linear', 'rotation', 'knn', 'retrieval', 'regression'}
     printed = capsys.readouterr().out
     assert 'head_preference is left out: the model has no spaces.' in printed
     assert 'invariance is left out: the model makes no views' in printed

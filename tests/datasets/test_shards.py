@@ -20,13 +20,13 @@ from looc_mm.datasets import CanvasShards, ImageFolder, ShardSampler
 from looc_mm.datasets.pack import pack_canvases
 from looc_mm.datasets.shards import read_canvases, shard_path
 from looc_mm.datasets.transforms import to_square
-from looc_mm.registry import DATA_SAMPLERS
+from looc_mm.registry import DATA_SAMPLERS, DATASETS
 
 FACTORS = dict(
     type='Factors',
     length=23,
     size=64,
-    pipeline=[dict(type='LoadCanvas', size=48), dict(type='PackCanvas', label_keys=['shape', 'color'])],
+    pipeline=[dict(type='LoadCanvas', size=48), dict(type='PackCanvas', label_keys=['shape', 'color', 'angle'])],
 )
 
 
@@ -81,7 +81,9 @@ def test_canvases_labels_and_sizes_come_back(folder, shards):
 def test_datasets_without_files_keep_all_their_labels(tmp_path):
     pack_canvases(FACTORS, tmp_path, per_shard=10)
     labels = default_collate([CanvasShards(str(tmp_path))[row] for row in range(23)])['labels']
-    assert set(labels) == {'shape', 'color'} and len(labels['shape'].unique()) > 4
+    assert set(labels) == {'shape', 'color', 'angle'} and len(labels['shape'].unique()) > 4
+    assert labels['shape'].dtype == torch.int64 and labels['angle'].dtype == torch.float64
+    assert labels['angle'].tolist() == [DATASETS.build(FACTORS)[row]['labels']['angle'] for row in range(23)]
 
 
 def test_the_tars_alone_are_a_webdataset(folder, shards):

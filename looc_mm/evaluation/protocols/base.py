@@ -102,7 +102,7 @@ class Protocol:
         raise NotImplementedError
 
     def labels(self, *splits: Any) -> list[str]:
-        """The labels to predict: the given one, or all but ``rotation``.
+        """The labels to predict: the given one, or all classes but ``rotation``; a label of floats is no class.
 
         Args:
             *splits: Features or feature sets, each of which must have the label.
@@ -110,7 +110,11 @@ class Protocol:
         Raises:
             ValueError: With the labels that there are.
         """
-        found = [label for label in splits[0].labels if all(label in each.labels for each in splits)]
+        found = [
+            label
+            for label, values in splits[0].labels.items()
+            if not values.is_floating_point() and all(label in each.labels for each in splits)
+        ]
         if self.label is None and (classes := [label for label in found if label != 'rotation']):
             return classes
         if self.label is None or self.label not in found:

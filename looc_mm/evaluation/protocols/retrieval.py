@@ -49,11 +49,12 @@ class Retrieval(Protocol):
         """Percentage of neighbours that share each label with their query, by V and by each space; and a figure."""
         gallery = source.feature_set('train', self.rotate_train)
         queries = source.feature_set('test', self.rotate_test)
-        for label in gallery.labels:
+        classes_of = {label: values for label, values in gallery.labels.items() if not values.is_floating_point()}
+        for label in classes_of:
             check_label(label, gallery, queries)
         neighbours = {name: nearest(x, queries.parts[name], self.k)[1] for name, x in gallery.parts.items()}  # M x k
         for name, rows in neighbours.items():
-            for label, values in gallery.labels.items():
+            for label, values in classes_of.items():
                 shared = values[rows] == queries.labels[label][:, None]
                 value = 100 * shared.double().mean().item()
                 yield Score(f'same {label}@{self.k}', value, representation='V' if name == 'V' else [name])
