@@ -33,7 +33,8 @@ def take_last_stage(backbone: nn.Module) -> nn.Module:
         )
         raise ValueError(
             f'last_stage_per_space=True splits the last stage off the backbone, which {type(backbone).__name__} does '
-            f'not allow. Allowed: {", ".join(family)}, or TimmFeatures; or leave last_stage_per_space out, which is LooC.'
+            f'not allow. Allowed: {", ".join(family)}, or TimmFeatures; or leave last_stage_per_space out, which '
+            f'is LooC.'
         )
     name = stages[-1]
     stage = getattr(backbone, name)

@@ -8,7 +8,7 @@ Shapes
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +22,6 @@ from looc_mm.views import ViewTable, view_names
 from .last_stage import fresh_last_stage, take_last_stage
 from .representation import encode, resolve_spaces, select
 from .space_figures import SpaceFigures
-
-if TYPE_CHECKING:
-    from typing import Self  # Python 3.11
 
 
 class MultiHead(BaseSelfSupervisor):
@@ -94,7 +91,8 @@ class MultiHead(BaseSelfSupervisor):
         stage = take_last_stage(self.backbone) if last_stage_per_space else None
         self.neck = MODELS.build({**neck, 'in_channels': self.width, 'spaces': self.spaces, 'last_stage': stage})
         self.freeze_backbone = freeze_backbone
-        self.backbone.requires_grad_(not freeze_backbone)
+        if freeze_backbone:
+            self.backbone.requires_grad_(False)
         self.to(memory_format=torch.channels_last)  # faster convolutions on GPUs and CPUs alike
         self.compile_cfg = {} if compile is True else compile
         self.compile_encoder(self.backbone, self.neck.heads)
@@ -115,7 +113,7 @@ class MultiHead(BaseSelfSupervisor):
         for part in parts:
             part.compile(**self.compile_cfg)
 
-    def train(self, mode: bool = True) -> 'Self':
+    def train(self, mode: bool = True) -> 'MultiHead':
         """Training mode; a frozen backbone stays in evaluation mode."""
         super().train(mode)
         if self.freeze_backbone:

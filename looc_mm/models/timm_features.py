@@ -130,7 +130,7 @@ class TimmFeatures(BaseModule):
         self.name, self.pretrained = name, pretrained
         self.asked = {'img_size': img_size, 'global_pool': global_pool, 'drop_path_rate': drop_path_rate}
         self.timm_model, self.settings = _create(name, self.asked)
-        self.timm_model.is_init = True  # timm initialises a network when it builds it
+        vars(self.timm_model).update(is_init=True)  # timm initialises a network when it builds it
         self.split: Split | None = None
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
@@ -270,7 +270,9 @@ def _create(name: str, asked: Mapping[str, Any], **options: Any) -> tuple[nn.Mod
         except TypeError as error:
             found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
             if found is None or found[1] not in {*ANY_SIZE, 'img_size'} & set(settings):
-                raise ValueError(f'timm does not build {name} with {settings}: {error}. Leave the setting out.') from error
+                raise ValueError(
+                    f'timm does not build {name} with {settings}: {error}. Leave the setting out.'
+                ) from error
             del settings[found[1]]
         except (AssertionError, ValueError) as error:
             raise ValueError(f'timm does not build {name} with {settings}: {error or type(error).__name__}') from error
@@ -371,8 +373,9 @@ def check_statistics(name: str, pretrained: bool | str, preprocessor: nn.Module,
         own = own / 255 if own.max() > 1 else own
         if (needed - own).abs().max() > SAME:
             raise ValueError(
-                f'{_where(name, pretrained)} need pictures with {key}={_numbers(needed)}, and the data preprocessor has '
-                f'{key}={_numbers(own)}. Set model.data_preprocessor: mean={_numbers(torch.tensor(config["mean"]))}, '
+                f'{_where(name, pretrained)} need pictures with {key}={_numbers(needed)}, and the data preprocessor '
+                f'has {key}={_numbers(own)}. Set model.data_preprocessor to '
+                f'mean={_numbers(torch.tensor(config["mean"]))}, '
                 f'std={_numbers(torch.tensor(config["std"]))}.'
             )
     trained = config['input_size'][-1]
