@@ -135,7 +135,7 @@ class MultiHead(BaseSelfSupervisor):
         if not hasattr(self.backbone, 'get_layer_depth'):
             raise ValueError(
                 f'{type(self.backbone).__name__} has no get_layer_depth, which layer-wise decay of the learning rate '
-                f"needs. Allowed: TimmFeatures, and MMPreTrain's ViT, Swin, BEiT and ConvNeXt. Or leave out "
+                f'needs. Allowed: TimmFeatures, and those of MMPreTrain that have it, such as ViT. Or leave out '
                 f'optim_wrapper.constructor.'
             )
         return self.backbone.get_layer_depth(param_name, 'backbone.')

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from textwrap import shorten
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -316,7 +317,7 @@ def load_pretrained(name: str, pretrained: bool | str, settings: Mapping[str, An
         network = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **settings)
     except (RuntimeError, KeyError) as error:
         raise ValueError(
-            f'{where} do not fit {name}: {error} For the backbone out of a checkpoint of looc train, use '
+            f'{where} do not fit {name}: {shorten(str(error), 300)}. For the backbone out of a checkpoint of looc train, use '
             f"init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')."
         ) from error
     return network.state_dict()
