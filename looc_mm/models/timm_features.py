@@ -317,8 +317,8 @@ def load_pretrained(name: str, pretrained: bool | str, settings: Mapping[str, An
         network = timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **settings)
     except (RuntimeError, KeyError) as error:
         raise ValueError(
-            f'{where} do not fit {name}: {shorten(str(error), 300)}. For the backbone out of a checkpoint of looc train, use '
-            f"init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')."
+            f'{where} do not fit {name}: {shorten(str(error), 300)}. For the backbone out of a checkpoint of looc '
+            f"train, use init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')."
         ) from error
     return network.state_dict()
 
