@@ -4,6 +4,7 @@ import copy
 import json
 import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -311,3 +312,9 @@ def test_a_frozen_backbone_stays_as_it_is(plus):
     assert not [key for key in changed if key.startswith(('backbone.', 'key_backbone.'))]
     assert {key for key, _ in model.neck.heads.named_parameters(prefix='neck.heads')} <= changed
     assert any('running_mean' in key for key in changed) == plus
+
+
+def test_the_page_lists_what_can_be_split():
+    page = (Path(__file__).parents[2] / 'docs/backbones.md').read_text()
+    rows = re.findall(r'^\| (\w+) \| the last (stage|quarter)[^|]* \| (\w+) \|$', page, re.MULTILINE)
+    assert rows == [(kind, 'quarter' if SPLITS[kind].share == 4 else 'stage', SMALL[kind]) for kind in SPLITS]
