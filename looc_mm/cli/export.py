@@ -73,7 +73,7 @@ def report(out: str | Path, names: str, about: dict[str, Any]) -> str:
     if names == 'onnx':
         return text + f'ONNX Runtime and PyTorch differ by {about["difference"]:.1e} at most.'
     if 'difference' in about:
-        library = 'torchvision' if about['names'] == 'torchvision' else "timm's twin in torchvision"
+        library = "timm's twin in torchvision" if about['names'] != about['compared_with'] else about['names']
         return (
             text
             + f'Loads as {about["architecture"]} without classifier; {library} differs by '

@@ -22,6 +22,7 @@ from looc_mm.models.representation import (
     resolve_spaces,
     select,
 )
+from looc_mm.models.timm_features import TimmFeatures, need_timm
 
 from .features import need, view_size
 
@@ -40,21 +41,23 @@ def export_state_dict(
 ) -> dict[str, Any]:
     """Write the weights of the backbone, which gives V, under the names that another library loads.
 
-    Torchvision's network is built, loaded and compared on the way, so that one that would give other numbers (strides,
-    norms) is refused. timm's of the same name has the same layers.
+    The network of the other library is built, loaded and compared on the way, so that one that would give other numbers
+    (strides, norms) is refused. It is timm's for TimmFeatures; otherwise torchvision's, and timm's of the same name has
+    the same layers.
 
     Args:
         model: As :func:`load_model` gives it.
         out: ``.pth``, plain tensors that ``torch.load`` reads by its default, and ``<out>.json`` with what is returned;
             or ``.safetensors``, with that as its metadata.
-        names: 'torchvision' (ResNet, ResNeXt), 'timm' (these, and MMPreTrain's TIMMBackbone), or 'mmpretrain', the
-            backbone's own.
+        names: 'torchvision' (ResNet, ResNeXt), 'timm' (these, TimmFeatures, and MMPreTrain's TIMMBackbone), or
+            'mmpretrain', the backbone's own.
         spaces: For LooC++ the one space whose last stage becomes the backbone's; else None.
         size: Side of the view in pixels; None for the size that the model was trained on.
 
     Returns:
         ``spaces`` and ``width`` of the representation, ``view_size``, ``mean`` and ``std`` of RGB in [0, 1],
-        ``architecture`` and ``names``, and, where two networks were compared, the largest ``difference``.
+        ``architecture`` and ``names``; where two networks were compared, the largest ``difference`` and the library
+        that the model was ``compared_with``.
 
     Raises:
         ValueError: The backbone has no counterpart, or the names, spaces or file are not among the allowed.
@@ -72,15 +75,15 @@ def export_state_dict(
         state = _backbone_state(model, space)
         about = {**_about(model, resolve_spaces(model, ['V' if space is None else space]), size), 'names': names}
         about['architecture'] = type(backbone).__name__
-        if names == 'timm' and hasattr(backbone, 'timm_model'):
-            prefix = 'timm_model.'
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
+        if names != 'mmpretrain':
+            state = {key.removeprefix('timm_model.'): value for key, value in state.items()}
+        if names == 'timm' and type(backbone).__name__ == 'TIMMBackbone':
             about['architecture'] = backbone.timm_model.pretrained_cfg.get('architecture', '')
         elif names != 'mmpretrain':
-            about['architecture'], twin = _twin(model, state, names)
+            about['architecture'], about['compared_with'], twin = counterpart(model, state, names)
             probe = _probe(model, about['view_size'], 2)
             own = select(representations(model, probe), ['V' if space is None else space])
-            who = f'{about["architecture"]} of {names}'
+            who = f'{about["architecture"]} of {about["compared_with"]}'
             remedy = 'Settings that weights do not show (style, strides, dilations, norm_cfg) may differ; take ONNX.'
             about['difference'] = _check(own, twin.to(probe.device)(probe), who, remedy)
     with atomic_write(out) as part:
@@ -184,34 +187,48 @@ def _branch(model: nn.Module, spaces: Sequence[str] | None) -> str | None:
 
 
 def _backbone_state(model: nn.Module, space: str | None) -> dict[str, Tensor]:
-    """Plain copies of the backbone's weights, with LooC++'s last stage where a ResNet has it."""
+    """Plain copies of the backbone's weights, with LooC++'s last stage where the whole network has it."""
     backbone: Any = model.backbone
     state = dict(backbone.state_dict())
     if space is not None:
-        stage = f'layer{len(backbone.res_layers) + 1}'
+        # A backbone that splits itself names the stage's weights as the whole network does.
+        stage = '' if hasattr(backbone, 'take_last_stage') else f'layer{len(backbone.res_layers) + 1}.'
         weights = model.neck.heads[space].last_stage.state_dict()  # type: ignore[union-attr, index, operator]
-        state.update({f'{stage}.{key}': value for key, value in weights.items()})
+        state.update({f'{stage}{key}': value for key, value in weights.items()})
     return {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
 
 
-def _twin(model: nn.Module, state: Mapping[str, Tensor], names: str) -> tuple[str, nn.Module]:
-    """Torchvision's network with these weights, and its name; timm's is the same.
+def counterpart(model: nn.Module, state: Mapping[str, Tensor], names: str) -> tuple[str, str, nn.Module]:
+    """The network of another library with the weights of a backbone, in evaluation mode.
+
+    Args:
+        model: As :func:`load_model` gives it.
+        state: The weights by that library's names.
+        names: 'torchvision' or 'timm'.
+
+    Returns:
+        The name of the architecture, the library that the network is from, and the network.
 
     Raises:
         ValueError: There is none.
     """
     backbone: Any = model.backbone
     kind = type(backbone).__name__
-    name = TWINS[kind].format(**vars(backbone)) if kind in TWINS else ''
+    own = backbone.name.partition('.')[0] if isinstance(backbone, TimmFeatures) else ''
+    if own and names == 'timm':
+        network: nn.Module = need_timm().create_model(own, num_classes=0, **backbone.settings)
+        network.load_state_dict(state)
+        return own, 'timm', network.eval()
+    name = own or (TWINS[kind].format(**vars(backbone)) if kind in TWINS else '')
     allowed = [
         each for each in torchvision.models.list_models(torchvision.models) if each.startswith(('resnet', 'resnext'))
     ]
     others = "the backbone's own names (--format safetensors) or ONNX (--format onnx)"
     if name not in allowed:
-        more = ', and TIMMBackbone' if names == 'timm' else ''
+        more = ', TimmFeatures and TIMMBackbone' if names == 'timm' else ''
         raise ValueError(
             f'{names} has no counterpart of the backbone {kind}{f" ({name})" if name else ""}. Allowed: ResNet and '
-            f'ResNeXt of MMPreTrain that are one of {", ".join(allowed)}{more}. Take {others}.'
+            f'ResNeXt that are one of {", ".join(allowed)}{more}. Take {others}.'
         )
     network = torchvision.models.get_model(name, weights=None)
     network.fc = nn.Identity()
@@ -225,7 +242,7 @@ def _twin(model: nn.Module, state: Mapping[str, Tensor], names: str) -> tuple[st
             f'stages and widths; take {others}.'
         )
     network.load_state_dict(state)
-    return name, network.eval()
+    return name, 'torchvision', network.eval()
 
 
 def _about(model: nn.Module, chosen: Mapping[str, Sequence[str]], size: int | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """LooC++ (section 3): the backbone's last stage, conv5, leaves the shared part and belongs to each head.
 
 A backbone can be split if its stages are a chain of modules that it names in ``res_layers``: the ResNet family. A
-backbone with a method ``take_last_stage`` splits itself.
+backbone with a method ``take_last_stage`` splits itself; the stage's weights keep the names of the whole network.
 """
 
 from mmengine.model import BaseModule

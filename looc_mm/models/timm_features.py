@@ -298,8 +298,9 @@ def load_pretrained(name: str, pretrained: bool | str, settings: Mapping[str, An
             return timm.create_model(source, pretrained=True, num_classes=0, **settings).state_dict()
         except Exception as error:  # the hub's client raises errors of many types
             raise ValueError(
-                f'{where} cannot be loaded: {error}. Without a connection, load them elsewhere and give pretrained the '
-                f'folder or the file.'
+                f'{where} cannot be loaded: {shorten(str(error), 300).rstrip(".")}. Without a connection to the hub, '
+                f'copy the weights to this machine and name the folder or the file: --weights of "looc pretrain", or '
+                f'pretrained of TimmFeatures. docs/backbones.md has the commands.'
             ) from error
     path = _path(pretrained)
     from timm.models import load_state_dict
