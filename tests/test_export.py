@@ -202,7 +202,7 @@ def test_a_model_that_does_not_tell_its_view_size(folder):
     with pytest.raises(ValueError, match='ImageClassifier does not have one size.*--size'):
         get_features(model, folder)
     assert get_features(model, folder, size=SIZE).shape == (7, 64)
-    about = network._about(model, {'V': ['V']}, SIZE)
+    about = network.about_network(model, {'V': ['V']}, SIZE)
     assert about['mean'] == [0.5] * 3 and about['std'] == [0.2] * 3
     uncropped = config(NARROW, 64)
     uncropped['data_preprocessor']['pipeline']['augmentations'].pop(0)
@@ -346,7 +346,7 @@ def test_large_features_may_differ_by_more(images, tmp_path):
         own = model.extract_feat(images[:1])
     assert export_state_dict(model, tmp_path / 'backbone.pth')['difference'] < 1
     rounded = own * (1 + 5e-6 * torch.randn(own.shape, generator=torch.Generator().manual_seed(0)).clamp(-3, 3))
-    assert network._check(own, rounded, 'it', '') == (own - rounded).abs().max() > 1e-4
+    assert network.check_same(own, rounded, 'it', '') == (own - rounded).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize('scale', [1e-3, 1, 3000])
@@ -356,14 +356,14 @@ def test_a_wrong_network_is_found_at_every_size_of_the_features(scale, images, t
         model.backbone.layer4[1].bn2.weight.mul_(scale), model.backbone.layer4[1].bn2.bias.mul_(scale)
         for part in (model.backbone.layer4[0].bn2, model.backbone.layer4[0].downsample[1]):
             part.weight.mul_(scale), part.bias.mul_(scale)
-    twin = network._twin
+    counterpart = network.counterpart
 
     def slightly_wrong(*args):
-        name, other = twin(*args)
+        *about, other = counterpart(*args)
         other.layer3[1].bn1.weight.data[5] *= 1.01  # one channel of one layer, by one percent
-        return name, other
+        return *about, other
 
-    monkeypatch.setattr(network, '_twin', slightly_wrong)
+    monkeypatch.setattr(network, 'counterpart', slightly_wrong)
     with pytest.raises(ValueError, match='resnet18 of torchvision gives other numbers than the model, by .* of their'):
         export_state_dict(model, tmp_path / 'backbone.pth')
     assert not list(tmp_path.iterdir())
@@ -375,10 +375,10 @@ def test_a_wrong_feature_is_found_beside_a_large_one():
     wrong = own.clone()
     wrong[1, 30] += 0.02
     with pytest.raises(ValueError, match='it gives other numbers'):
-        network._check(own, wrong, 'it', '')
-    assert network._check(torch.zeros(1, 3), torch.zeros(1, 3), 'it', '') == 0
+        network.check_same(own, wrong, 'it', '')
+    assert network.check_same(torch.zeros(1, 3), torch.zeros(1, 3), 'it', '') == 0
     with pytest.raises(ValueError, match='by nan of their size'):
-        network._check(own, torch.full_like(own, torch.nan), 'it', '')
+        network.check_same(own, torch.full_like(own, torch.nan), 'it', '')
 
 
 def test_packages_that_are_not_there(checkpoint, tmp_path, monkeypatch):

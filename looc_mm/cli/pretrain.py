@@ -66,7 +66,7 @@ class PretrainedRun:
 
     def next_commands(self) -> str:
         """Where the checkpoint is, and what to do with it."""
-        from looc_mm.pretraining.config import folder_name
+        from looc_mm.files import folder_name
 
         name = folder_name(self.pictures)
         commands = [

@@ -7,6 +7,7 @@ Shapes
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -22,11 +23,11 @@ from looc_mm.models.representation import (
     resolve_spaces,
     select,
 )
-from looc_mm.models.timm_features import TimmFeatures, need_timm
+from looc_mm.models.timm_features import need_timm
 
 from .features import need, view_size
 
-TOLERANCE = 1e-4  # largest difference between a feature and the exported network's, relative; see _check
+TOLERANCE = 1e-4  # largest difference between a feature and the exported network's, relative; see check_same
 NAMES = ('torchvision', 'timm', 'mmpretrain')
 #: MMPreTrain's backbones whose layers are those of torchvision's (and timm's) network of this name.
 TWINS = {'ResNet': 'resnet{depth}', 'ResNeXt': 'resnext{depth}_{groups}x{width_per_group}d'}
@@ -69,23 +70,20 @@ def export_state_dict(
     if suffix not in ('.pth', '.safetensors'):
         raise ValueError(f'Weights go to a file *.pth or *.safetensors, got {str(out)!r}.')
     safetensors = need('safetensors.torch', 'safetensors') if suffix == '.safetensors' else None
-    space = _branch(model, spaces)
+    space = branch(model, spaces)
     backbone: Any = model.backbone
     with frozen(model):
-        state = _backbone_state(model, space)
-        about = {**_about(model, resolve_spaces(model, ['V' if space is None else space]), size), 'names': names}
+        state = backbone_state(model, space)
+        about = {**about_network(model, resolve_spaces(model, ['V' if space is None else space]), size), 'names': names}
         about['architecture'] = type(backbone).__name__
         if names != 'mmpretrain':
             state = {key.removeprefix('timm_model.'): value for key, value in state.items()}
-        if names == 'timm' and type(backbone).__name__ == 'TIMMBackbone':
-            about['architecture'] = backbone.timm_model.pretrained_cfg.get('architecture', '')
-        elif names != 'mmpretrain':
             about['architecture'], about['compared_with'], twin = counterpart(model, state, names)
-            probe = _probe(model, about['view_size'], 2)
+            probe = random_pictures(model, about['view_size'], 2)
             own = select(representations(model, probe), ['V' if space is None else space])
             who = f'{about["architecture"]} of {about["compared_with"]}'
             remedy = 'Settings that weights do not show (style, strides, dilations, norm_cfg) may differ; take ONNX.'
-            about['difference'] = _check(own, twin.to(probe.device)(probe), who, remedy)
+            about['difference'] = check_same(own, twin.to(probe.device)(probe), who, remedy)
     with atomic_write(out) as part:
         if safetensors is None:
             torch.save(state, part)
@@ -126,11 +124,11 @@ def export_onnx(
     chosen = resolve_spaces(model, spaces)
     names = list(chosen)
     with frozen(model):
-        about = _about(model, chosen, size)
+        about = about_network(model, chosen, size)
         outputs = _Outputs(model, chosen).eval()
         program = torch.onnx.export(
             outputs,
-            (_probe(model, about['view_size'], 2),),
+            (random_pictures(model, about['view_size'], 2),),
             input_names=['images'],
             output_names=names,
             dynamic_shapes={'images': {0: torch.export.Dim('batch')}},
@@ -145,11 +143,11 @@ def export_onnx(
         session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=['CPUExecutionProvider'])
         differences = []
         for batch in (1, 5):  # neither is the number of images that it was traced with
-            probe = _probe(model, about['view_size'], batch)
+            probe = random_pictures(model, about['view_size'], batch)
             given = session.run(names, {'images': probe.cpu().numpy()})
             for name, own, other in zip(names, outputs(probe), given, strict=True):
                 remedy = 'PyTorch does not translate this backbone faithfully: take get_features or a state dict.'
-                differences.append(_check(own, torch.from_numpy(other), f'{name} in ONNX Runtime', remedy))
+                differences.append(check_same(own, torch.from_numpy(other), f'{name} in ONNX Runtime', remedy))
     with atomic_write(out) as part:
         onnx.save(proto, part)
     return {**about, 'difference': max(differences)}
@@ -168,7 +166,7 @@ class _Outputs(nn.Module):
         return tuple(select(parts, names) for names in self.chosen)
 
 
-def _branch(model: nn.Module, spaces: Sequence[str] | None) -> str | None:
+def branch(model: nn.Module, spaces: Sequence[str] | None) -> str | None:
     """The space whose last stage makes LooC++'s backbone whole; None for LooC."""
     asked = None if spaces is None or list(spaces) == ['V'] else list(spaces)
     if 'V' not in (known := representation_names(model)):
@@ -186,7 +184,7 @@ def _branch(model: nn.Module, spaces: Sequence[str] | None) -> str | None:
     return None
 
 
-def _backbone_state(model: nn.Module, space: str | None) -> dict[str, Tensor]:
+def backbone_state(model: nn.Module, space: str | None) -> dict[str, Tensor]:
     """Plain copies of the backbone's weights, with LooC++'s last stage where the whole network has it."""
     backbone: Any = model.backbone
     state = dict(backbone.state_dict())
@@ -214,10 +212,16 @@ def counterpart(model: nn.Module, state: Mapping[str, Tensor], names: str) -> tu
     """
     backbone: Any = model.backbone
     kind = type(backbone).__name__
-    own = backbone.name.partition('.')[0] if isinstance(backbone, TimmFeatures) else ''
+    own = backbone.timm_model.pretrained_cfg.get('architecture', '') if hasattr(backbone, 'timm_model') else ''
     if own and names == 'timm':
-        network: nn.Module = need_timm().create_model(own, num_classes=0, **backbone.settings)
-        network.load_state_dict(state)
+        network: nn.Module = need_timm().create_model(own, num_classes=0, **getattr(backbone, 'settings', {}))
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(
+                f"The backbone's layers are not those of timm's {own}: {shorten(str(error), 300)} Take "
+                f"the backbone's own names (--format safetensors) or ONNX (--format onnx)."
+            ) from error
         return own, 'timm', network.eval()
     name = own or (TWINS[kind].format(**vars(backbone)) if kind in TWINS else '')
     allowed = [
@@ -245,7 +249,7 @@ def counterpart(model: nn.Module, state: Mapping[str, Tensor], names: str) -> tu
     return name, 'torchvision', network.eval()
 
 
-def _about(model: nn.Module, chosen: Mapping[str, Sequence[str]], size: int | None) -> dict[str, Any]:
+def about_network(model: nn.Module, chosen: Mapping[str, Sequence[str]], size: int | None) -> dict[str, Any]:
     """What whoever gets the file has to know."""
     side = view_size(model) if size is None else size
     grey = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, side, side)
@@ -253,7 +257,7 @@ def _about(model: nn.Module, chosen: Mapping[str, Sequence[str]], size: int | No
     black, white = _normalise(model, grey)[:, :, 0, 0].double()
     std = 1 / (white - black)
     mean = -black * std
-    outputs = _Outputs(model, chosen).eval()(_probe(model, side, 1))
+    outputs = _Outputs(model, chosen).eval()(random_pictures(model, side, 1))
     return {
         'spaces': list(chosen),
         'width': [output.shape[1] for output in outputs],
@@ -268,13 +272,13 @@ def _normalise(model: nn.Module, images: Tensor) -> Tensor:
     return preprocess(model, {'inputs': images.contiguous()})
 
 
-def _probe(model: nn.Module, size: int, batch: int) -> Tensor:
+def random_pictures(model: nn.Module, size: int, batch: int) -> Tensor:
     """Random pictures, (batch, 3, size, size), normalised."""
     noise = torch.randint(256, (batch, 3, size, size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     return _normalise(model, noise)
 
 
-def _check(own: Tensor, other: Tensor, who: str, remedy: str) -> float:
+def check_same(own: Tensor, other: Tensor, who: str, remedy: str) -> float:
     """Compare two results, each difference relative to the feature plus the root mean square of all features.
 
     So large features may differ by more, as rounding errors grow with them, and small features beside a large one

@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 from looc_mm.augmentations.base import AtomicAugmentation
 from looc_mm.configs import ROOT
+from looc_mm.files import folder_name
 from looc_mm.registry import AUGMENTATIONS
 
 from .settings import Schedule, Settings
@@ -221,11 +222,6 @@ def flips(request: Request) -> bool:
 def title(spaces: Sequence[str]) -> str:
     """The method."""
     return f'LooC with the spaces {", ".join(spaces)}' if spaces else 'MoCo v2, without a space'
-
-
-def folder_name(folder: Path) -> str:
-    """A name for the pictures: the folder's, or its parent's for ``train``."""
-    return folder.parent.name if folder.name == 'train' and folder.parent.name else folder.name
 
 
 def read_request(path: Path) -> Request:

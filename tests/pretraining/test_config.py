@@ -9,7 +9,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope, init_default_scope
 
 from looc_mm.augmentations import AtomicAugmentation
-from looc_mm.pretraining.config import Request, check_same, check_spaces, config_text, folder_name, read_request
+from looc_mm.pretraining.config import Request, check_same, check_spaces, config_text, read_request
 from looc_mm.pretraining.settings import Facts, Network, Schedule, choose
 from looc_mm.registry import AUGMENTATIONS, MODELS
 from tests.regression.configs import differences, value
@@ -167,8 +167,3 @@ def test_a_config_of_somebody_else_is_refused(tmp_path):
     (tmp_path / 'config.py').write_text('model = dict()\n')
     with pytest.raises(ValueError, match='is not a config of "looc pretrain"'):
         read_request(tmp_path / 'config.py')
-
-
-def test_the_name_of_a_folder():
-    assert folder_name(Path('/data/flowers5/train')) == 'flowers5'
-    assert folder_name(Path('/data/flowers5')) == 'flowers5'
