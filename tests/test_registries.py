@@ -62,6 +62,7 @@ ARGUMENTS: dict[str, dict[str, Any] | Callable[[Path], dict[str, Any]]] = {
     'RobustnessProbe': dict(dataset=dict(type='CorruptedFolder', data_root='nowhere')),
     'SplitBN': dict(num_features=8),
     'TimmFeatures': dict(name='resnet10t'),
+    'HeadsFirst': dict(steps=2),
     'LeaveOneOutPreprocessor': dict(
         pipeline=dict(type='LeaveOneOutPipeline', augmentations=[dict(type='RandomResizedCrop', size=32)])
     ),

@@ -30,7 +30,8 @@ class HeadsFirst(Hook):
         if steps < 1:
             raise ValueError(f'HeadsFirst got steps={steps}; it is at least 1. Or leave the hook out.')
         self.steps = steps
-        self.rates: list[tuple[dict[str, Any], float]] = []  # groups of the backbone, and the learning rate of each
+        self.groups: list[dict[str, Any]] = []  # parameter groups of the backbone
+        self.rates: list[float] = []  # of the groups, while it is 0
 
     def before_train(self, runner: Runner) -> None:
         """Find the groups of the backbone.
@@ -66,7 +67,7 @@ class HeadsFirst(Hook):
             model.freeze_backbone = first
             model.train()
         if first:
-            self.rates = [(group, group['lr']) for group in self.groups]
+            self.rates = [group['lr'] for group in self.groups]
             for group in self.groups:
                 group['lr'] = 0.0
 
@@ -81,7 +82,7 @@ class HeadsFirst(Hook):
             data_batch: The batch.
             outputs: What the model logs.
         """
-        for group, rate in self.rates:
+        for group, rate in zip(self.groups, self.rates, strict=False):
             group['lr'] = rate
         self.rates = []
 
