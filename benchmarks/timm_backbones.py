@@ -81,7 +81,7 @@ def row(name: str, args: Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         facts = Training({'started with': 'random weights'})
         about = export_timm_hub(model.cpu().eval(), Path(folder, 'hub'), facts)
-    return {
+    found = {
         'backbone': name,
         'million weights': sum(each.numel() for each in model.backbone.parameters()) / 1e6,
         'P of rotation': f'{p:.2f}',
@@ -91,6 +91,8 @@ def row(name: str, args: Namespace) -> dict[str, Any]:
         'equal with channels_last': 'yes' if about['equal'] else 'no',
         'LooC++': plus(name, args),
     }
+    print(found, flush=True)  # the table comes at the end, maybe hours later
+    return found
 
 
 def build(name: str, args: Namespace, **changes: Any) -> Any:

@@ -49,8 +49,8 @@ def test_timm_loads_the_folder(name, space, images, tmp_path):
         torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-5)
         assert torch.equal(network.to(memory_format=torch.channels_last)(images), expected)
     settings = network.pretrained_cfg
-    assert (settings['input_size'], settings['crop_pct']) == ((3, SIZE, SIZE), 0.875)
-    assert settings['mean'] == (0.485, 0.456, 0.406) and settings['std'] == (0.229, 0.224, 0.225)
+    assert list(settings['input_size']) == [3, SIZE, SIZE] and settings['crop_pct'] == 0.875
+    assert [*settings['mean'], *settings['std']] == [0.485, 0.456, 0.406, 0.229, 0.224, 0.225]
 
 
 def test_a_classifier_is_added_to_fine_tune(images, tmp_path):

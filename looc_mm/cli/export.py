@@ -125,7 +125,8 @@ def write_hub(
     records = [each for file in files for each in read_results(file) if each.get('weights') == own]
     if results is not None and not records:
         raise ValueError(f'{results} has no result of the weights in {read.path}: give that of its evaluation.')
-    return export_timm_hub(model.eval(), out, training_facts(read), records, license, spaces, size)
+    training = training_facts(read, getattr(model, 'spaces', ()))
+    return export_timm_hub(model.eval(), out, training, records, license, spaces, size)
 
 
 def hub_report(out: str | Path, about: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """The model card of an exported network: what it is, what it was trained on, and what was measured."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,12 @@ class Training:
     facts: Mapping[str, str]
 
 
-def training_facts(checkpoint: Checkpoint) -> Training:
+def training_facts(checkpoint: Checkpoint, spaces: Sequence[str]) -> Training:
     """What the config in a checkpoint says, without running it.
 
     Args:
         checkpoint: As :func:`looc_mm.checkpoint.read_checkpoint` gives it.
+        spaces: Names of the model's spaces; empty for a model without spaces.
     """
     model, dataset, asked = (_stored(checkpoint, name) for name in ('model', 'train_dataloader', 'asked'))
     dataset = dataset.get('dataset', {})
@@ -79,11 +80,10 @@ def training_facts(checkpoint: Checkpoint) -> Training:
     augmentations = [str(each.get('type')) for each in pipeline.get('augmentations', [])]
     root = asked.get('pictures') or dataset.get('data_root')
     pictures = f'the folder `{folder_name(Path(root))}`' if root else str(dataset.get('type', 'not known'))
-    spaces = ['invariant', *pipeline.get('leave_one_out', model.get('spaces', [])[1:])]
     start = model.get('backbone', {}).get('pretrained')
     facts = {
         'pictures': pictures,
-        'spaces': ', '.join(spaces),
+        'spaces': ', '.join(spaces) or 'none',
         'augmentations': ', '.join(augmentations) or 'not known',
         'method': model.get('type', 'not known') + (', LooC++' if model.get('last_stage_per_space') else ''),
         'epochs': 'not known' if checkpoint.epoch is None else str(checkpoint.epoch),

@@ -10,7 +10,7 @@ from looc_mm.engine import HeadsFirst
 
 TASK = dict(
     model__type='ToyHeads',
-    optim_wrapper__optimizer=dict(type='AdamW', lr=0.1, weight_decay=0.1),
+    optim_wrapper__optimizer=dict(_delete_=True, type='AdamW', lr=0.1, weight_decay=0.1),
     optim_wrapper__paramwise_cfg=dict(custom_keys={'backbone.': dict(lr_mult=0.1)}),
     param_scheduler=[
         dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
