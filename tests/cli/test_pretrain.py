@@ -74,7 +74,7 @@ def test_refusals(pictures, tmp_path, capsys):
         (['--spaces', 'colour'], "No augmentation owns the space 'colour'. Allowed are"),
         (['--size', '8'], 'Got views of 8 px'),
         (['--backbone', 'resnet18'], "Got the backbone 'resnet18'; give timm/NAME"),
-        (['--backbone', 'timm/resnet18', '--weights', 'no/file'], 'no/file'),
+        (['--backbone', 'timm/resnet18', '--weights', 'no/file'], "TimmFeatures got pretrained='"),
     ]:
         assert main(['pretrain', str(pictures), '--out', str(tmp_path / 'out'), *words]) == 2
         assert f'looc pretrain: {message}' in capsys.readouterr().err

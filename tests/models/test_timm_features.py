@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 timm = pytest.importorskip('timm')
 
-from looc_mm.checkpoint import build_model, load_weights, read_checkpoint  # noqa: E402
+from looc_mm.checkpoint import build_model, load_weights, random_weights, read_checkpoint  # noqa: E402
 from looc_mm.models.last_stage import take_last_stage  # noqa: E402
 from looc_mm.models.timm_features import SPLITS, TimmFeatures  # noqa: E402
 from looc_mm.registry import MODELS  # noqa: E402
@@ -252,6 +252,16 @@ def test_the_stages_of_looc_plus_plus_start_with_the_pretrained_weights(tmp_path
     for head in (*model.neck.heads.values(), *model.key_heads.values()):
         assert torch.equal(head.last_stage.timm_model.layer4[0].conv1.weight, network.layer4[0].conv1.weight)
     assert torch.equal(model.backbone.timm_model.layer1[0].conv1.weight, network.layer1[0].conv1.weight)
+
+
+@pytest.mark.parametrize('plus', [False, True], ids=['LooC', 'LooC++'])
+def test_random_weights_are_not_the_pretrained_ones(plus, tmp_path):
+    network = folder_of(tmp_path / 'a', 'resnet10t')
+    model = looc(last_stage_per_space=plus, backbone=dict(pretrained=str(tmp_path / 'a')))
+    random_weights(model)
+    stage = model.neck.heads['color'].last_stage if plus else model.backbone
+    assert not torch.equal(stage.timm_model.layer4[0].conv1.weight, network.layer4[0].conv1.weight)
+    assert not torch.equal(model.backbone.timm_model.layer1[0].conv1.weight, network.layer1[0].conv1.weight)
 
 
 def test_a_network_that_cannot_be_split_is_refused():
