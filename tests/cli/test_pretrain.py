@@ -181,18 +181,19 @@ def test_a_killed_run_is_continued(pictures, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('freeze', [False, True], ids=['trained', 'frozen'])
-def test_from_pretrained_weights(pictures, tmp_path, freeze):
-    """A folder of weights; the run is continued, exported to another folder, and started from that folder."""
+def test_from_pretrained_weights(pictures, tmp_path, capsys, freeze):
+    """A folder of weights. The second call finds the run finished."""
     from ..models.test_timm_features import folder_of
 
     network = folder_of(tmp_path / 'weights', 'resnet10t')
-    words = [pictures, '--out', 'mine', '--epochs', '2', '--size', '32', '--backbone', 'timm/resnet10t']
-    words += ['--weights', 'weights', *(['--freeze'] if freeze else [])]
-    printed = looc(*words, cwd=tmp_path)
+    given = dict(out=tmp_path / 'mine', backbone='timm/resnet10t', weights=tmp_path / 'weights', freeze=freeze)
+    looc_mm.pretrain(pictures, epochs=2, size=32, **given)
+    printed = capsys.readouterr().out
     assert f'Network    resnet10t of timm, weights in {tmp_path / "weights"}: as asked' in printed
     assert ('Backbone   does not change' if freeze else 'Backbone   0.1 of the learning rate') in printed
     state = torch.load(tmp_path / 'mine/epoch_2.pth', weights_only=True)['state_dict']
     same = torch.equal(state['backbone.timm_model.layer1.0.conv1.weight'], network.layer1[0].conv1.weight)
     assert same == freeze
-    run = looc_mm.pretrain(pictures, out=tmp_path / 'mine', weights=tmp_path / 'weights', backbone='timm/resnet10t')
+    run = looc_mm.pretrain(pictures, **given)
+    assert 'is finished' in capsys.readouterr().out
     assert run.embed(pictures).shape == (40, 512)
