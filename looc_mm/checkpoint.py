@@ -220,6 +220,10 @@ def random_weights(model: Any) -> nn.Module:
         if init is not None:
             kept = [each for each in (init if isinstance(init, list) else [init]) if each.get('type') != 'Pretrained']
             module.init_cfg = kept
+        if getattr(module, 'pretrained', False):  # TimmFeatures
+            module.pretrained = False
+    if hasattr(model, 'backbone_cfg'):  # from which the last stages of LooC++ are built
+        model.backbone_cfg = {key: value for key, value in model.backbone_cfg.items() if key != 'pretrained'}
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel('ERROR')  # it prints a paragraph for each weight

@@ -75,3 +75,8 @@ def numbered_checkpoints(folder: Path) -> list[Path]:
     numbered = {path: re.fullmatch(r'(?:epoch|iter)_(\d+)', path.stem) for path in folder.glob('*.pth')}
     found = [(int(match[1]), path) for path, match in numbered.items() if match]
     return [path for _, path in sorted(found, reverse=True)]
+
+
+def folder_name(folder: Path) -> str:
+    """A name for the pictures: the folder's, or its parent's for ``train``."""
+    return folder.parent.name if folder.name == 'train' and folder.parent.name else folder.name

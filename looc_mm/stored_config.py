@@ -31,12 +31,23 @@ def plain_model(text: str) -> Any:
         ValueError: It is more than literals, or names a type that is not allowed.
         SyntaxError: It is no Python.
     """
+    model = plain_value(text, 'model')
+    return (
+        model if model is None else _checked(model, ALLOWED_TYPES.union(*(each.module_dict for each in _registries())))
+    )
+
+
+def plain_value(text: str, name: str) -> Any:
+    """A variable of a config, without running it, to be read and not to be built; None if there is none.
+
+    Raises:
+        ValueError: It is more than literals.
+        SyntaxError: It is no Python.
+    """
     for statement in reversed(ast.parse(text).body):
         names = [target.id for target in getattr(statement, 'targets', []) if isinstance(target, ast.Name)]
-        if isinstance(statement, ast.Assign) and 'model' in names:
-            model = _literal(statement.value)
-            allowed = ALLOWED_TYPES.union(*(each.module_dict for each in _registries()))
-            return _checked(model, allowed)
+        if isinstance(statement, ast.Assign) and name in names:
+            return _literal(statement.value)
     return None
 
 

@@ -170,6 +170,12 @@ class LeaveOneOutPipeline(BaseTransform):
             size = augmentation.output_size(size)
         return int(size[0]), int(size[1])
 
+    @property
+    def view_side(self) -> int | None:
+        """Side of the views in pixels; None if they are not square, or their size follows from the canvas's."""
+        sides = {side for canvas in (1000, 1001) for side in self.view_size((canvas, canvas))}
+        return sides.pop() if len(sides) == 1 else None
+
     def _params(self, table: ViewTable, augmentation: AtomicAugmentation) -> Params:
         """Parameters of one augmentation for all views, each (V * B, ...)."""
         rows = [table[view][augmentation.name] for view in self.views]

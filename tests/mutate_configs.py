@@ -58,7 +58,7 @@ POSITIVE = {
 }
 #: What cannot be left out, by path.
 REQUIRED = {
-    *('model.backbone', 'model.head', 'model.neck.in_channels', 'model.data_preprocessor.pipeline', 'model.type'),
+    *('model.backbone', 'model.head', 'model.data_preprocessor.pipeline', 'model.type'),
     *(
         'train_dataloader.dataset',
         'train_dataloader.batch_size',

@@ -202,7 +202,7 @@ def test_a_model_that_does_not_tell_its_view_size(folder):
     with pytest.raises(ValueError, match='ImageClassifier does not have one size.*--size'):
         get_features(model, folder)
     assert get_features(model, folder, size=SIZE).shape == (7, 64)
-    about = network._about(model, {'V': ['V']}, SIZE)
+    about = network.about_network(model, {'V': ['V']}, SIZE)
     assert about['mean'] == [0.5] * 3 and about['std'] == [0.2] * 3
     uncropped = config(NARROW, 64)
     uncropped['data_preprocessor']['pipeline']['augmentations'].pop(0)
@@ -356,14 +356,14 @@ def test_a_wrong_network_is_found_at_every_size_of_the_features(scale, images, t
         model.backbone.layer4[1].bn2.weight.mul_(scale), model.backbone.layer4[1].bn2.bias.mul_(scale)
         for part in (model.backbone.layer4[0].bn2, model.backbone.layer4[0].downsample[1]):
             part.weight.mul_(scale), part.bias.mul_(scale)
-    twin = network._twin
+    counterpart = network.counterpart
 
     def slightly_wrong(*args):
-        name, other = twin(*args)
+        *about, other = counterpart(*args)
         other.layer3[1].bn1.weight.data[5] *= 1.01  # one channel of one layer, by one percent
-        return name, other
+        return *about, other
 
-    monkeypatch.setattr(network, '_twin', slightly_wrong)
+    monkeypatch.setattr(network, 'counterpart', slightly_wrong)
     with pytest.raises(ValueError, match='resnet18 of torchvision gives other numbers than the model, by .* of their'):
         export_state_dict(model, tmp_path / 'backbone.pth')
     assert not list(tmp_path.iterdir())
@@ -429,3 +429,38 @@ def test_amp_and_workers(checkpoint, folder):
     half = picture_source(model, folder, batch_size=4, workers=1, amp=True).feature_set('images').parts
     assert not torch.equal(half['V'], full['V'])
     torch.testing.assert_close(half['V'], full['V'], rtol=0.1, atol=0.1)
+
+
+TIMM = dict(type='TimmFeatures', name='resnet10t')
+
+
+@pytest.mark.parametrize('name', ['resnet10t', 'vit_tiny_patch16_224'])
+@pytest.mark.parametrize('space', [None, 'rotation'], ids=['LooC', 'LooC++'])
+def test_a_network_of_timm_goes_back_to_timm(name, space, images, tmp_path):
+    model = build(config({**TIMM, 'name': name}, None, last_stage_per_space=space is not None))
+    about = export_state_dict(model, tmp_path / 'a.pth', 'timm', space and [space])
+    assert about['architecture'] == name and about['compared_with'] == 'timm' and about['difference'] < 1e-4
+    settings = model.backbone.settings
+    network = timm.create_model(name, num_classes=0, checkpoint_path=str(tmp_path / 'a.pth'), **settings).eval()
+    with torch.no_grad():
+        expected = model.extract_feat(images, space and [space])
+        torch.testing.assert_close(network(images), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_network_of_timm_has_in_torchvision(images, tmp_path):
+    model = build(config({**TIMM, 'name': 'resnet18'}, None))
+    about = export_state_dict(model, tmp_path / 'a.pth')
+    assert (about['architecture'], about['compared_with']) == ('resnet18', 'torchvision')
+    network = torchvision.models.resnet18()
+    network.fc = nn.Identity()
+    network.load_state_dict(torch.load(tmp_path / 'a.pth'))
+    torch.testing.assert_close(network.eval()(images), model.extract_feat(images), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match=r'no counterpart of the backbone TimmFeatures \(resnet10t\)'):
+        export_state_dict(build(config(TIMM, None)), tmp_path / 'b.pth')
+    export_state_dict(model, tmp_path / 'own.pth', 'mmpretrain')
+    assert torch.load(tmp_path / 'own.pth').keys() == model.backbone.state_dict().keys()
+
+
+def test_a_space_of_loocpp_of_timm_is_asked_for(tmp_path):
+    with pytest.raises(ValueError, match='name the space whose it is'):
+        export_state_dict(build(config(TIMM, None, last_stage_per_space=True)), tmp_path / 'a.pth', 'timm')

@@ -1,10 +1,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from looc_mm.files import atomic_write
+from looc_mm.files import atomic_write, folder_name
 
 KILLED = """
 import os, sys
@@ -60,3 +61,8 @@ def test_sync_happens_before_the_name(tmp_path, monkeypatch):
     with atomic_write(tmp_path / 'a', sync=True) as part:
         part.write_text('1')
     assert calls == ['fsync', 'replace']
+
+
+def test_the_name_of_a_folder():
+    assert folder_name(Path('/data/flowers5/train')) == 'flowers5'
+    assert folder_name(Path('/data/flowers5')) == 'flowers5'

@@ -20,6 +20,7 @@ ORDER = [
     'results',
     'machine',
     'registry',
+    'channels',
     'config_check',
     'randomness',
     'augmentations',

@@ -61,6 +61,8 @@ ARGUMENTS: dict[str, dict[str, Any] | Callable[[Path], dict[str, Any]]] = {
     'FromTorchvision': dict(transform='RandomSolarize', threshold=0.5, p=0.5),
     'RobustnessProbe': dict(dataset=dict(type='CorruptedFolder', data_root='nowhere')),
     'SplitBN': dict(num_features=8),
+    'TimmFeatures': dict(name='resnet10t'),
+    'HeadsFirst': dict(steps=2),
     'LeaveOneOutPreprocessor': dict(
         pipeline=dict(type='LeaveOneOutPipeline', augmentations=[dict(type='RandomResizedCrop', size=32)])
     ),

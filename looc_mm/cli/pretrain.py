@@ -66,7 +66,7 @@ class PretrainedRun:
 
     def next_commands(self) -> str:
         """Where the checkpoint is, and what to do with it."""
-        from looc_mm.pretraining.config import folder_name
+        from looc_mm.files import folder_name
 
         name = folder_name(self.pictures)
         commands = [
@@ -85,6 +85,10 @@ def pretrain(
     minutes: float | None = None,
     epochs: int | None = None,
     network: Literal['resnet18-narrow', 'resnet18', 'resnet50'] | None = None,
+    backbone: str | None = None,
+    pretrained: bool = False,
+    weights: str | Path | None = None,
+    freeze: bool = False,
     size: int | None = None,
     no_flip: bool = False,
     seed: int | None = None,
@@ -97,6 +101,7 @@ def pretrain(
         looc pretrain data/photos --out runs/photos --minutes 10
         looc pretrain data/photos --out runs/photos  # the second call continues an interrupted run
         looc pretrain data/photos --out runs/moco --minutes 10 --spaces none  # MoCo, to compare
+        looc pretrain data/photos --out runs/vit --backbone timm/vit_tiny_patch16_224 --weights weights/vit_tiny
 
     It chooses settings for the pictures, the machine and the time, prints them with reasons, and writes them to
     OUT/config.py, a config for "looc train". Pictures in PICTURES/val are left unseen if there are train and val.
@@ -109,7 +114,12 @@ def pretrain(
         minutes: time for all of it; the number of epochs follows from the speed of the first steps
         epochs: passes over the pictures; default without minutes: by the number of pictures
         network: default: resnet18-narrow on a CPU; on a GPU by pictures, memory and time
-        size: side of a view in pixels; default: by the device, the time and the sizes of the pictures
+        backbone: another network: timm/NAME or torchvision/NAME (pip install 'looc_mm[timm]')
+        pretrained: start the backbone with timm's pretrained weights, from the Hugging Face hub
+        weights: start the backbone with this file of weights, or with a folder that has config.json
+        freeze: train the heads alone, on a pretrained backbone that does not change
+        size: side of a view in pixels; default: that of pretrained weights, 224 at most; or by the device, the time and
+            the sizes of the pictures
         no_flip: do not mirror pictures: for pictures where left and right differ, such as text, signs and hands
         seed: random seed (default: 0)
         plugin: import this file, which registers classes: augmentations, models, ...; may be given more than once
@@ -128,6 +138,7 @@ def pretrain(
         raise ValueError(f'Got minutes={minutes}; give a positive number.')
     if epochs is not None and epochs < 1:
         raise ValueError(f'Got epochs={epochs}; give at least 1.')
+    check_start(network, backbone, pretrained, weights, freeze)
     from looc_mm.files import atomic_write, last_checkpoint
     from looc_mm.plugins import load_files
     from looc_mm.pretraining.config import Request, check_same, check_spaces
@@ -140,6 +151,10 @@ def pretrain(
         minutes=minutes,
         epochs=epochs,
         network=network,
+        backbone=backbone,
+        pretrained=pretrained or None,
+        weights=None if weights is None else str(Path(weights).expanduser().resolve()),
+        freeze=freeze or None,
         size=size,
         flip=False if no_flip else None,
         seed=seed,
@@ -166,6 +181,24 @@ def pretrain(
     run = PretrainedRun(folder, root, last)
     print(run.next_commands())
     return run
+
+
+def check_start(
+    network: str | None, backbone: str | None, pretrained: bool, weights: str | Path | None, freeze: bool
+) -> None:
+    """Refuse options of the backbone that do not fit each other.
+
+    Raises:
+        UsageError: As said.
+    """
+    if network is not None and backbone is not None:
+        raise UsageError('give --network or --backbone, not both')
+    if pretrained and weights is not None:
+        raise UsageError('give --pretrained or --weights, not both')
+    if (pretrained or weights is not None) and backbone is None:
+        raise UsageError('--pretrained and --weights need --backbone timm/NAME or --backbone torchvision/NAME')
+    if freeze and not pretrained and weights is None:
+        raise UsageError('--freeze needs a pretrained backbone: --pretrained or --weights')
 
 
 def check_folder(out: Path, pictures: Path) -> None:
@@ -216,10 +249,11 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
     from looc_mm.datasets.broken import LIST, SHARE, check_share, list_broken
     from looc_mm.datasets.pack import pack_canvases
     from looc_mm.engine.launch import slow_without_gpu
+    from looc_mm.pretraining.backbone import find_backbone
     from looc_mm.pretraining.config import SPACES, config_text, title
     from looc_mm.pretraining.measure import LIMIT, STEPS, measure_speed
     from looc_mm.pretraining.pictures import find_pictures
-    from looc_mm.pretraining.settings import Facts, Schedule, choose, fit_schedule, worth_packing
+    from looc_mm.pretraining.settings import Facts, Network, Schedule, choose, fit_schedule, worth_packing
 
     found = find_pictures(request.pictures)
     show(found.lines())
@@ -234,9 +268,12 @@ def make_config(request: 'Request', out: Path, started: float) -> str:
         minutes=minutes,
     )
     device = f'{machine.device_name()}, {facts.memory:.0f} GiB, {facts.cores} cores' + ('' if gpu else ', no GPU')
-    settings = choose(facts, request.network, request.size)
+    network: str | Network | None = request.network
+    if request.backbone is not None:
+        network = find_backbone(request.backbone, bool(request.pretrained), request.weights)
+    settings = choose(facts, network, request.size)
     method = {'method': title(SPACES if request.spaces is None else request.spaces), 'flip': flip_line(request)}
-    show({'device': device, **method, **settings.lines()})
+    show({'device': device, **method, **settings.lines(), **start_lines(settings.network.pretrained, request)})
     schedule = Schedule(request.epochs or settings.epochs, found.count // settings.batch)
 
     canvases: Path | None = None
@@ -280,6 +317,16 @@ def flip_line(request: 'Request') -> str:
     if request.flip is False:
         return 'pictures are not mirrored, as asked'
     return 'pictures are mirrored; --no-flip where left and right differ, as in text, signs and hands'
+
+
+def start_lines(pretrained: bool, request: 'Request') -> dict[str, str]:
+    """How a pretrained backbone is trained, by topic."""
+    from looc_mm.pretraining.config import BACKBONE_RATE
+
+    if request.freeze:
+        return {'backbone': 'does not change: the heads alone are trained'}
+    rate = f'{BACKBONE_RATE:g} of the learning rate, after a tenth of the steps, in which the heads alone are trained'
+    return {'backbone': rate} if pretrained else {}
 
 
 def time_lines(

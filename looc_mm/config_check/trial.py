@@ -10,6 +10,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from looc_mm import registry as ours
+from looc_mm.channels import output_channels
 from looc_mm.registry import MODELS
 
 from .components import Component, filled
@@ -114,7 +115,7 @@ def _network(model: Mapping[str, Any], parts: Sequence[Component]) -> Iterator[P
     if backbone := by_path.get('model.backbone'):
         try:
             width = _width(backbone)
-        except ERRORS as error:
+        except (*ERRORS, ImportError) as error:
             yield explained(backbone, error)
             return
         reader = next((key for key in ('neck', 'head') if 'in_channels' in (model.get(key) or {})), None)
@@ -139,11 +140,7 @@ def _width(backbone: Component) -> int | None:
     """Channels of the last output of a backbone; None if it does not run without weights."""
     with _NoWeights():
         network = MODELS.build(copy.deepcopy(dict(backbone.config)))
-    network.eval()
     try:
-        with torch.no_grad():
-            found = network.to('meta')(torch.zeros(1, 3, 64, 64, device='meta'))
-    except ERRORS:
+        return output_channels(network)
+    except ValueError:
         return None
-    found = found[-1] if isinstance(found, list | tuple) else found
-    return found.shape[1] if isinstance(found, torch.Tensor) and found.ndim > 1 else None

@@ -2,6 +2,7 @@ from .amp import AutocastOptimWrapper
 from .broken import BrokenPictures
 from .checkpoint import PlainCheckpoint, SafeCheckpointHook
 from .console import QuietRunner
+from .heads_first import HeadsFirst
 from .hooks import DeferredRuntimeInfo, ProgressBar, StopOnNonFiniteLoss
 from .launch import check_batches, setup_launch, shorten_schedule
 from .prefetch import PrefetchBatches, Prefetched
@@ -12,6 +13,7 @@ __all__ = [
     'AutocastOptimWrapper',
     'BrokenPictures',
     'DeferredRuntimeInfo',
+    'HeadsFirst',
     'PlainCheckpoint',
     'PrefetchBatches',
     'Prefetched',

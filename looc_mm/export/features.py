@@ -33,15 +33,14 @@ def view_size(model: nn.Module) -> int:
         ValueError: It has no such pipeline, or its views have no fixed size or are not square.
     """
     pipeline = getattr(model.data_preprocessor, 'pipeline', None)
-    sizes = {pipeline.view_size((canvas, canvas)) for canvas in (1000, 1001)} if pipeline else set()
-    sides = {side for size in sizes for side in size}
-    if len(sides) != 1:
-        got = sorted(sizes) if pipeline else 'no view pipeline in its data_preprocessor'
+    side: int | None = getattr(pipeline, 'view_side', None)
+    if side is None:
+        got = 'their size follows from the picture' if pipeline else 'no view pipeline in its data_preprocessor'
         raise ValueError(
             f'{type(model).__name__} does not have one size for all its views ({got}): give the side in pixels that it '
             f'was trained on (size, sizes, --size or --sizes).'
         )
-    return sides.pop()
+    return side
 
 
 class Pictures(Dataset):

@@ -7,6 +7,7 @@ Shapes
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from looc_mm.models.representation import (
     resolve_spaces,
     select,
 )
+from looc_mm.models.timm_features import need_timm
 
 from .features import need, view_size
 
@@ -40,21 +42,23 @@ def export_state_dict(
 ) -> dict[str, Any]:
     """Write the weights of the backbone, which gives V, under the names that another library loads.
 
-    Torchvision's network is built, loaded and compared on the way, so that one that would give other numbers (strides,
-    norms) is refused. timm's of the same name has the same layers.
+    The network of the other library is built, loaded and compared on the way, so that one that would give other numbers
+    (strides, norms) is refused. It is timm's for TimmFeatures; otherwise torchvision's, and timm's of the same name has
+    the same layers.
 
     Args:
         model: As :func:`load_model` gives it.
         out: ``.pth``, plain tensors that ``torch.load`` reads by its default, and ``<out>.json`` with what is returned;
             or ``.safetensors``, with that as its metadata.
-        names: 'torchvision' (ResNet, ResNeXt), 'timm' (these, and MMPreTrain's TIMMBackbone), or 'mmpretrain', the
-            backbone's own.
+        names: 'torchvision' (ResNet, ResNeXt), 'timm' (these, TimmFeatures, and MMPreTrain's TIMMBackbone), or
+            'mmpretrain', the backbone's own.
         spaces: For LooC++ the one space whose last stage becomes the backbone's; else None.
         size: Side of the view in pixels; None for the size that the model was trained on.
 
     Returns:
         ``spaces`` and ``width`` of the representation, ``view_size``, ``mean`` and ``std`` of RGB in [0, 1],
-        ``architecture`` and ``names``, and, where two networks were compared, the largest ``difference``.
+        ``architecture`` and ``names``; where two networks were compared, the largest ``difference`` and the library
+        that the model was ``compared_with``.
 
     Raises:
         ValueError: The backbone has no counterpart, or the names, spaces or file are not among the allowed.
@@ -66,21 +70,18 @@ def export_state_dict(
     if suffix not in ('.pth', '.safetensors'):
         raise ValueError(f'Weights go to a file *.pth or *.safetensors, got {str(out)!r}.')
     safetensors = need('safetensors.torch', 'safetensors') if suffix == '.safetensors' else None
-    space = _branch(model, spaces)
+    space = branch(model, spaces)
     backbone: Any = model.backbone
     with frozen(model):
-        state = _backbone_state(model, space)
-        about = {**_about(model, resolve_spaces(model, ['V' if space is None else space]), size), 'names': names}
+        state = backbone_state(model, space)
+        about = {**about_network(model, resolve_spaces(model, ['V' if space is None else space]), size), 'names': names}
         about['architecture'] = type(backbone).__name__
-        if names == 'timm' and hasattr(backbone, 'timm_model'):
-            prefix = 'timm_model.'
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-            about['architecture'] = backbone.timm_model.pretrained_cfg.get('architecture', '')
-        elif names != 'mmpretrain':
-            about['architecture'], twin = _twin(model, state, names)
-            probe = _probe(model, about['view_size'], 2)
+        if names != 'mmpretrain':
+            state = {key.removeprefix('timm_model.'): value for key, value in state.items()}
+            about['architecture'], about['compared_with'], twin = counterpart(model, state, names)
+            probe = random_pictures(model, about['view_size'], 2)
             own = select(representations(model, probe), ['V' if space is None else space])
-            who = f'{about["architecture"]} of {names}'
+            who = f'{about["architecture"]} of {about["compared_with"]}'
             remedy = 'Settings that weights do not show (style, strides, dilations, norm_cfg) may differ; take ONNX.'
             about['difference'] = check_numbers(own, twin.to(probe.device)(probe), who, remedy)
     with atomic_write(out) as part:
@@ -128,11 +129,11 @@ def export_onnx(
     chosen = resolve_spaces(model, spaces)
     names = list(chosen)
     with frozen(model):
-        about = {**_about(model, chosen, size), **(more or {})}
+        about = {**about_network(model, chosen, size), **(more or {})}
         outputs = _Outputs(model, chosen).eval()
         program = torch.onnx.export(
             outputs,
-            (_probe(model, about['view_size'], 2),),
+            (random_pictures(model, about['view_size'], 2),),
             input_names=['images'],
             output_names=names,
             dynamic_shapes={'images': {0: torch.export.Dim('batch')}},
@@ -147,7 +148,7 @@ def export_onnx(
         session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=['CPUExecutionProvider'])
         differences = []
         for batch in (1, 5):  # neither is the number of images that it was traced with
-            probe = _probe(model, about['view_size'], batch)
+            probe = random_pictures(model, about['view_size'], batch)
             given = session.run(names, {'images': probe.cpu().numpy()})
             for name, own, other in zip(names, outputs(probe), given, strict=True):
                 remedy = 'PyTorch does not translate this backbone faithfully: take get_features or a state dict.'
@@ -170,7 +171,7 @@ class _Outputs(nn.Module):
         return tuple(select(parts, names) for names in self.chosen)
 
 
-def _branch(model: nn.Module, spaces: Sequence[str] | None) -> str | None:
+def branch(model: nn.Module, spaces: Sequence[str] | None) -> str | None:
     """The space whose last stage makes LooC++'s backbone whole; None for LooC."""
     asked = None if spaces is None or list(spaces) == ['V'] else list(spaces)
     if 'V' not in (known := representation_names(model)):
@@ -188,35 +189,55 @@ def _branch(model: nn.Module, spaces: Sequence[str] | None) -> str | None:
     return None
 
 
-def _backbone_state(model: nn.Module, space: str | None) -> dict[str, Tensor]:
-    """Plain copies of the backbone's weights, with LooC++'s last stage where a ResNet has it."""
+def backbone_state(model: nn.Module, space: str | None) -> dict[str, Tensor]:
+    """Plain copies of the backbone's weights, with LooC++'s last stage where the whole network has it."""
     backbone: Any = model.backbone
     state = dict(backbone.state_dict())
     if space is not None:
-        stage = f'layer{len(backbone.res_layers) + 1}'
+        # A backbone that splits itself names the stage's weights as the whole network does.
+        stage = '' if hasattr(backbone, 'take_last_stage') else f'layer{len(backbone.res_layers) + 1}.'
         weights = model.neck.heads[space].last_stage.state_dict()  # type: ignore[union-attr, index, operator]
-        state.update({f'{stage}.{key}': value for key, value in weights.items()})
+        state.update({f'{stage}{key}': value for key, value in weights.items()})
     return {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
 
 
-def _twin(model: nn.Module, state: Mapping[str, Tensor], names: str) -> tuple[str, nn.Module]:
-    """Torchvision's network with these weights, and its name; timm's is the same.
+def counterpart(model: nn.Module, state: Mapping[str, Tensor], names: str) -> tuple[str, str, nn.Module]:
+    """The network of another library with the weights of a backbone, in evaluation mode.
+
+    Args:
+        model: As :func:`load_model` gives it.
+        state: The weights by that library's names.
+        names: 'torchvision' or 'timm'.
+
+    Returns:
+        The name of the architecture, the library that the network is from, and the network.
 
     Raises:
         ValueError: There is none.
     """
     backbone: Any = model.backbone
     kind = type(backbone).__name__
-    name = TWINS[kind].format(**vars(backbone)) if kind in TWINS else ''
+    own = backbone.timm_model.pretrained_cfg.get('architecture', '') if hasattr(backbone, 'timm_model') else ''
+    if own and names == 'timm':
+        network: nn.Module = need_timm().create_model(own, num_classes=0, **getattr(backbone, 'settings', {}))
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(
+                f"The backbone's layers are not those of timm's {own}: {shorten(str(error), 300)} Take "
+                f"the backbone's own names (--format safetensors) or ONNX (--format onnx)."
+            ) from error
+        return own, 'timm', network.eval()
+    name = own or (TWINS[kind].format(**vars(backbone)) if kind in TWINS else '')
     allowed = [
         each for each in torchvision.models.list_models(torchvision.models) if each.startswith(('resnet', 'resnext'))
     ]
     others = "the backbone's own names (--format safetensors) or ONNX (--format onnx)"
     if name not in allowed:
-        more = ', and TIMMBackbone' if names == 'timm' else ''
+        more = ', TimmFeatures and TIMMBackbone' if names == 'timm' else ''
         raise ValueError(
             f'{names} has no counterpart of the backbone {kind}{f" ({name})" if name else ""}. Allowed: ResNet and '
-            f'ResNeXt of MMPreTrain that are one of {", ".join(allowed)}{more}. Take {others}.'
+            f'ResNeXt that are one of {", ".join(allowed)}{more}. Take {others}.'
         )
     network = torchvision.models.get_model(name, weights=None)
     network.fc = nn.Identity()
@@ -230,10 +251,10 @@ def _twin(model: nn.Module, state: Mapping[str, Tensor], names: str) -> tuple[st
             f'stages and widths; take {others}.'
         )
     network.load_state_dict(state)
-    return name, network.eval()
+    return name, 'torchvision', network.eval()
 
 
-def _about(model: nn.Module, chosen: Mapping[str, Sequence[str]], size: int | None) -> dict[str, Any]:
+def about_network(model: nn.Module, chosen: Mapping[str, Sequence[str]], size: int | None) -> dict[str, Any]:
     """What whoever gets the file has to know."""
     side = view_size(model) if size is None else size
     grey = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, side, side)
@@ -241,7 +262,7 @@ def _about(model: nn.Module, chosen: Mapping[str, Sequence[str]], size: int | No
     black, white = _normalise(model, grey)[:, :, 0, 0].double()
     std = 1 / (white - black)
     mean = -black * std
-    outputs = _Outputs(model, chosen).eval()(_probe(model, side, 1))
+    outputs = _Outputs(model, chosen).eval()(random_pictures(model, side, 1))
     return {
         'spaces': list(chosen),
         'width': [output.shape[1] for output in outputs],
@@ -256,7 +277,7 @@ def _normalise(model: nn.Module, images: Tensor) -> Tensor:
     return preprocess(model, {'inputs': images.contiguous()})
 
 
-def _probe(model: nn.Module, size: int, batch: int) -> Tensor:
+def random_pictures(model: nn.Module, size: int, batch: int) -> Tensor:
     """Random pictures, (batch, 3, size, size), normalised."""
     noise = torch.randint(256, (batch, 3, size, size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     return _normalise(model, noise)

@@ -9,6 +9,7 @@ from .multi_head_simclr import MultiHeadSimCLR
 from .preprocessor import LeaveOneOutPreprocessor
 from .queue_per_head import HeadPerSpaceNeck, QueuePerHeadNeck
 from .split_bn import SplitBatchNorm2d
+from .timm_features import TimmFeatures
 
 __all__ = [
     'AugSelf',
@@ -21,4 +22,5 @@ __all__ = [
     'MultiHeadSimCLR',
     'QueuePerHeadNeck',
     'SplitBatchNorm2d',
+    'TimmFeatures',
 ]

@@ -49,7 +49,7 @@ class AugSelf(MultiHeadMoCo):
         self.request_table('AugSelf')
         pipeline = self.data_preprocessor.pipeline
         self.predicted = named('AugSelf', 'predict', predict, pipeline)
-        table, v = example(pipeline), 2 * kwargs['neck']['in_channels']
+        table, v = example(pipeline), 2 * self.width
         self.predictors = nn.ModuleDict()
         for each in self.predicted:
             outputs = each.classes or relation(each, table, 'q', 'k_0').shape[1]

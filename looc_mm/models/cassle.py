@@ -29,7 +29,7 @@ class CASSLE(MultiHeadMoCo):
     among the parameters, and the heads are MoCo v2's, without batch norm.
 
     Args:
-        neck: As of :class:`MultiHeadMoCo`; ``in_channels`` is the width of V.
+        neck: As of :class:`MultiHeadMoCo`; ``in_channels`` is the width of V, without the condition.
         condition: Names of augmentations; the paper's are crop, color (with grayscale) and blur.
         condition_channels: Width of the condition and of the hidden layers (the paper's: 64).
         **kwargs: The other arguments of :class:`MultiHeadMoCo`.
@@ -46,7 +46,7 @@ class CASSLE(MultiHeadMoCo):
         condition_channels: int = 64,
         **kwargs: Any,
     ) -> None:
-        super().__init__(neck={**neck, 'in_channels': neck['in_channels'] + condition_channels}, **kwargs)
+        super().__init__(neck={**neck, 'extra_channels': condition_channels}, **kwargs)
         self.request_table('CASSLE')
         self.condition = named('CASSLE', 'condition', condition, self.data_preprocessor.pipeline)
         width = self.omega(example(self.data_preprocessor.pipeline), 'q').shape[1]

@@ -58,7 +58,7 @@ class ESSL(MultiHeadMoCo):
         extra = LeaveOneOutPipeline(augmentations, leave_one_out=[])
         extra.views = extra.views[:1]  # no key
         self.data_preprocessor.extra = extra
-        c, h = kwargs['neck']['in_channels'], predictor_channels
+        c, h = self.width, predictor_channels
         self.predictor = nn.Sequential(
             *(nn.Linear(c, h), nn.LayerNorm(h), nn.ReLU(inplace=True)),
             *(nn.Linear(h, h), nn.LayerNorm(h), nn.ReLU(inplace=True)),

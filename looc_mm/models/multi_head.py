@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from looc_mm.augmentations.base import send
+from looc_mm.channels import output_channels
 from looc_mm.registry import MODELS
 from looc_mm.stack import BaseSelfSupervisor
 from looc_mm.views import ViewTable, view_names
@@ -30,18 +31,21 @@ class MultiHead(BaseSelfSupervisor):
 
     Args:
         backbone: Config of an MMPreTrain backbone whose last output is a feature map or a vector.
-        neck: Config of a :class:`HeadPerSpaceNeck`, without spaces.
+        neck: Config of a :class:`HeadPerSpaceNeck`, without spaces. ``in_channels`` can be left out.
         head: Config of :class:`LooCLoss`.
         data_preprocessor: Config of :class:`LeaveOneOutPreprocessor`; or, where the views are made in the
             dataset's pipeline, one that normalises a list of views.
         spaces: Only where the views are made in the dataset's pipeline: the names of its spaces.
         last_stage_per_space: LooC++ (section 3): each head has a last stage (conv5) of its own, and the
             representation is these stages' pooled outputs, concatenated.
+        freeze_backbone: Train the heads alone, in LooC++ with their last stages. The backbone has no gradients, and its
+            batch norm keeps its statistics.
         compile: Whether to compile the encoders by :meth:`torch.nn.Module.compile`, or its arguments. Checkpoints are
             the same. (MMEngine's own ``compile`` takes the whole step, whose draws break it into dozens of graphs.)
 
     Attributes:
         spaces: ``('invariant', *leave_one_out)``.
+        width: C.
         figures: What shows whether the spaces learn, collected at every step.
         representation_prefixes: What the names of the weights that representations depend on begin with.
 
@@ -60,13 +64,17 @@ class MultiHead(BaseSelfSupervisor):
         data_preprocessor: dict,
         spaces: Sequence[str] | None = None,
         last_stage_per_space: bool = False,
+        freeze_backbone: bool = False,
         compile: bool | dict = False,
         init_cfg: dict | None = None,
     ) -> None:
+        preprocessor = MODELS.build(data_preprocessor)
+        side = getattr(getattr(preprocessor, 'pipeline', None), 'view_side', None)
+        backbone = for_views(backbone, preprocessor, side)
         super().__init__(
             backbone=MODELS.build(backbone),
             head=MODELS.build(head),
-            data_preprocessor=MODELS.build(data_preprocessor),
+            data_preprocessor=preprocessor,
             init_cfg=init_cfg,
         )
         declared = getattr(getattr(self.data_preprocessor, 'pipeline', None), 'spaces', None)
@@ -79,8 +87,12 @@ class MultiHead(BaseSelfSupervisor):
         self.spaces = tuple(declared or spaces or ())
         self.view_names = view_names(self.spaces)
         self.backbone_cfg, self.last_stage_per_space = backbone, last_stage_per_space
+        self.width: int = neck.get('in_channels') or output_channels(self.backbone, side)
         stage = take_last_stage(self.backbone) if last_stage_per_space else None
-        self.neck = MODELS.build({**neck, 'spaces': self.spaces, 'last_stage': stage})
+        self.neck = MODELS.build({**neck, 'in_channels': self.width, 'spaces': self.spaces, 'last_stage': stage})
+        self.freeze_backbone = freeze_backbone
+        if freeze_backbone:
+            self.backbone.requires_grad_(False)
         self.to(memory_format=torch.channels_last)  # faster convolutions on GPUs and CPUs alike
         self.compile_cfg = {} if compile is True else compile
         self.compile_encoder(self.backbone, self.neck.heads)
@@ -100,6 +112,33 @@ class MultiHead(BaseSelfSupervisor):
             parts += [head.get_submodule('last_stage') for head in heads.values()]
         for part in parts:
             part.compile(**self.compile_cfg)
+
+    def train(self, mode: bool = True) -> 'MultiHead':
+        """Training mode; a frozen backbone stays in evaluation mode."""
+        super().train(mode)
+        if self.freeze_backbone:
+            for each in self.backbones:
+                each.eval()
+        return self
+
+    @property
+    def backbones(self) -> list[nn.Module]:
+        """The shared backbone and its copies."""
+        return [self.backbone]
+
+    def get_layer_depth(self, param_name: str) -> tuple[int, int]:
+        """The layer of a weight, for MMPreTrain's LearningRateDecayOptimWrapperConstructor; heads are the last layer.
+
+        Raises:
+            ValueError: The backbone does not number its layers.
+        """
+        if not hasattr(self.backbone, 'get_layer_depth'):
+            raise ValueError(
+                f'{type(self.backbone).__name__} has no get_layer_depth, which layer-wise decay of the learning rate '
+                f'needs. Allowed: TimmFeatures, and those of MMPreTrain that have it, such as ViT. Or leave out '
+                f'optim_wrapper.constructor.'
+            )
+        return self.backbone.get_layer_depth(param_name, 'backbone.')
 
     def request_table(self, who: str) -> None:
         """Have the view table handed on to :meth:`loss`.
@@ -268,3 +307,19 @@ class MultiHead(BaseSelfSupervisor):
                 'train_dataloader.batch_size >= 2, or a backbone without batch norm.'
             )
         self.batch_checked = True
+
+
+def for_views(backbone: dict, preprocessor: nn.Module, side: int | None) -> dict:
+    """The config of a backbone for views, if its class has a method ``for_views``; else the config as it is.
+
+    Args:
+        backbone: Its config.
+        preprocessor: Makes and normalises the views.
+        side: Of the views in pixels; None if it is not known.
+
+    Raises:
+        ValueError: The backbone cannot take these views.
+    """
+    kind: Any = backbone.get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    return kind.for_views(backbone, preprocessor, side) if hasattr(kind, 'for_views') else backbone

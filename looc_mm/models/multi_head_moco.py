@@ -61,6 +61,11 @@ class MultiHeadMoCo(MultiHead):
         """What follows by momentum, each (key, query)."""
         return [(self.key_backbone, self.backbone), (self.key_heads, self.neck.heads)]
 
+    @property
+    def backbones(self) -> list[nn.Module]:
+        """As MultiHead's, and the key encoder's."""
+        return [self.backbone, self.key_backbone]
+
     def init_weights(self) -> None:
         """Initialise the query encoder and start the key encoder as its copy."""
         super().init_weights()

@@ -86,7 +86,8 @@ class HeadPerSpaceNeck(BaseModule):
     """Projects features into every space.
 
     Args:
-        in_channels: C, width of the backbone's pooled feature.
+        in_channels: C, width of the backbone's pooled feature; left out, the model fills in what the backbone gives.
+        extra_channels: Width of what a method concatenates to the feature; the model fills it in.
         hid_channels: Width of a head's hidden layer.
         out_channels: D.
         spaces: Names of the spaces in order; the model fills them in from the view pipeline.
@@ -99,16 +100,19 @@ class HeadPerSpaceNeck(BaseModule):
 
     def __init__(
         self,
-        in_channels: int,
+        in_channels: int | None = None,
         hid_channels: int = 2048,
         out_channels: int = 128,
         spaces: Sequence[str] = (),
         last_stage: nn.Module | None = None,
+        extra_channels: int = 0,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if not spaces:
             raise ValueError(f'{type(self).__name__} got no spaces; the model hands them over from its view pipeline.')
+        if in_channels is None:
+            raise ValueError(f'{type(self).__name__} got no in_channels; a model fills it in, or give a number.')
         if min(in_channels, hid_channels, out_channels) < 1:
             raise ValueError(
                 f'{type(self).__name__} got in_channels={in_channels}, hid_channels={hid_channels}, '
@@ -117,7 +121,7 @@ class HeadPerSpaceNeck(BaseModule):
         self.spaces = tuple(spaces)
         self.heads = nn.ModuleDict()
         for space in self.spaces:
-            head = ProjectionHead(in_channels, hid_channels, out_channels)
+            head = ProjectionHead(in_channels + extra_channels, hid_channels, out_channels)
             self.heads[space] = BranchHead(copy.deepcopy(last_stage), head) if last_stage is not None else head
 
     def make_key_heads(self) -> nn.ModuleDict:

@@ -56,7 +56,7 @@ def pooled(features: Tensor | Sequence[Tensor]) -> Tensor:
     got = tuple(last.shape) if isinstance(last, Tensor) else type(last).__name__
     raise ValueError(
         f'The backbone gives {got}; needed is a feature map (B, C, h, w) or a vector (B, C). For a transformer of '
-        f"MMPreTrain set out_type='cls_token' or 'avg_featmap'; timm's give tokens, take MMPreTrain's instead."
+        f"MMPreTrain set out_type='cls_token' or 'avg_featmap'; for one of timm take TimmFeatures."
     )
 
 

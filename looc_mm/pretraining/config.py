@@ -9,9 +9,10 @@ from mmengine.config import Config
 
 from looc_mm.augmentations.base import AtomicAugmentation
 from looc_mm.configs import ROOT
+from looc_mm.files import folder_name
 from looc_mm.registry import AUGMENTATIONS
 
-from .settings import NETWORKS, Schedule, Settings
+from .settings import Schedule, Settings
 
 #: Augmentations that are there for their space only, and how much of the pictures they change.
 OWNERS = {
@@ -19,6 +20,8 @@ OWNERS = {
     'texture': dict(type='RandomConvTexture', prob=0.5),
 }
 COLOR = dict(type='ColorJitter')
+#: Learning rate of a pretrained backbone, as a share of that of the heads.
+BACKBONE_RATE = 0.1
 SPACES = ('rotation', 'color')
 
 
@@ -32,6 +35,10 @@ class Request:
         minutes: Budget.
         epochs: Passes over the pictures.
         network: A key of ``NETWORKS``.
+        backbone: Another network: 'timm/NAME' or 'torchvision/NAME'.
+        pretrained: Whether the backbone starts with timm's pretrained weights.
+        weights: A file or folder of weights, absolute, with which the backbone starts.
+        freeze: Whether only the heads are trained.
         size: Side of a view, in pixels.
         flip: Whether pictures are mirrored.
         seed: Of the training.
@@ -42,6 +49,10 @@ class Request:
     minutes: float | None = None
     epochs: int | None = None
     network: str | None = None
+    backbone: str | None = None
+    pretrained: bool | None = None
+    weights: str | None = None
+    freeze: bool | None = None
     size: int | None = None
     flip: bool | None = None
     seed: int | None = None
@@ -117,7 +128,8 @@ def config_text(
         canvases: Where the pictures were written as canvases; None to read the pictures.
     """
     spaces = check_spaces(SPACES if request.spaces is None else request.spaces)
-    network = NETWORKS[settings.network]
+    network = settings.network
+    tuned = network.pretrained and not request.freeze
     listed = '\n'.join(
         f'                {_call(each)},' for each in augmentations(spaces, settings.size, flips(request))
     )
@@ -130,6 +142,16 @@ def config_text(
     source = f"type='ImageFolder',\n        data_root={str(folder)!r},\n        {steps}"
     if canvases is not None:
         source = f"type='CanvasShards', data_root={str(canvases)!r}, pipeline=[dict(type='PackCanvas')],"
+    given = {key: each for key in ('mean', 'std') if (each := getattr(network, key)) is not None}
+    statistics = ''.join(f'\n        {key}={each!r},' for key, each in given.items())
+    optimizer = _call(dict(type='AdamW', lr=settings.lr, weight_decay=0.01))
+    decay = ''
+    if tuned:
+        rates = _call(dict(custom_keys={'backbone.': dict(lr_mult=BACKBONE_RATE)}))
+        decay = f'\n    paramwise_cfg={rates},  # what is pretrained changes slowly'
+    first = dict(type='HeadsFirst', steps=max(1, round(schedule.epochs * schedule.steps / 10)))
+    hooks = f'custom_hooks = [{_call(first)}]  # a tenth of the steps\n' if tuned else ''
+    freeze = '\n    freeze_backbone=True,  # the heads alone are trained' if request.freeze else ''
     runtime = (ROOT / 'configs/_base_/default_runtime.py').read_text().strip()
     return f"""\
 # {title(spaces)} on {folder}, written by "looc pretrain".
@@ -137,13 +159,13 @@ def config_text(
 # A second "looc pretrain" compares its options with these:
 asked = {_call(request.given())}
 work_dir = {str(out)!r}
-experiment_name = {f'{"looc" if spaces else "moco"}_{settings.network}_{folder_name(folder)}'!r}
+experiment_name = {f'{"looc" if spaces else "moco"}_{network.name}_{folder_name(folder)}'!r}
 
 model = dict(
     type='MultiHeadMoCo',
     momentum=0.99,
     data_preprocessor=dict(
-        type='LeaveOneOutPreprocessor',
+        type='LeaveOneOutPreprocessor',{statistics}
         pipeline=dict(
             type='LeaveOneOutPipeline',
             augmentations=[
@@ -152,7 +174,7 @@ model = dict(
             leave_one_out={list(spaces)!r},
         ),
     ),
-    backbone={_call(network.backbone)},
+    backbone={_call(network.backbone)},{freeze}
     neck=dict(
         type='QueuePerHeadNeck', in_channels={network.width}, hid_channels={network.hidden}, queue_len={settings.batch}
     ),
@@ -173,7 +195,8 @@ train_dataloader = dict(
 )
 
 optim_wrapper = dict(
-    type={wrapper['type']!r}, optimizer=dict(type='AdamW', lr={settings.lr}, weight_decay=0.01)
+    type={wrapper['type']!r},
+    optimizer={optimizer},{decay}
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, end=1, convert_to_iter_based=True),
@@ -181,7 +204,7 @@ param_scheduler = [
 ]
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs={schedule.epochs})
 auto_scale_lr = dict(base_batch_size={settings.batch})
-
+{hooks}
 # What follows is configs/_base_/default_runtime.py of looc_mm.
 {runtime}
 
@@ -199,11 +222,6 @@ def flips(request: Request) -> bool:
 def title(spaces: Sequence[str]) -> str:
     """The method."""
     return f'LooC with the spaces {", ".join(spaces)}' if spaces else 'MoCo v2, without a space'
-
-
-def folder_name(folder: Path) -> str:
-    """A name for the pictures: the folder's, or its parent's for ``train``."""
-    return folder.parent.name if folder.name == 'train' and folder.parent.name else folder.name
 
 
 def read_request(path: Path) -> Request:

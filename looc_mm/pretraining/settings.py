@@ -35,34 +35,51 @@ class Network:
     """A backbone.
 
     Attributes:
+        name: Short, without spaces.
         title: For people.
         backbone: Its config.
         width: Channels of its output.
         hidden: Hidden width of a projection head.
         memory: Peak memory of a LooC step with two spaces for one picture with views of 224 px in bfloat16, in MiB:
             measured for ResNet-50 (docs/performance.md), for ResNet-18 by the ratio of the activations.
+        mean: Per RGB channel, for values in [0, 1]; None for ImageNet's.
+        std: As ``mean``.
+        side: Of the views, in pixels; None to choose.
+        pretrained: Whether it starts with pretrained weights.
     """
 
+    name: str
     title: str
     backbone: dict[str, Any]
     width: int
     hidden: int
     memory: float
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    side: int | None = None
+    pretrained: bool = False
 
 
-NETWORKS = {
-    'resnet18-narrow': Network(
+_NETWORKS = (
+    Network(
+        'resnet18-narrow',
         'ResNet-18 with a quarter of its channels',
         dict(type='ResNet', depth=18, stem_channels=16, base_channels=16),
         width=128,
         hidden=512,
         memory=3,
     ),
-    'resnet18': Network('ResNet-18', dict(type='ResNet', depth=18), width=512, hidden=512, memory=11),
-    'resnet50': Network(
-        'ResNet-50', dict(type='ResNet', depth=50, zero_init_residual=False), width=2048, hidden=2048, memory=47
+    Network('resnet18', 'ResNet-18', dict(type='ResNet', depth=18), width=512, hidden=512, memory=11),
+    Network(
+        'resnet50',
+        'ResNet-50',
+        dict(type='ResNet', depth=50, zero_init_residual=False),
+        width=2048,
+        hidden=2048,
+        memory=47,
     ),
-}
+)
+NETWORKS = {network.name: network for network in _NETWORKS}
 
 
 @dataclass(frozen=True)
@@ -93,7 +110,7 @@ class Settings:
     """How to train.
 
     Attributes:
-        network: A key of ``NETWORKS``.
+        network: The backbone.
         size: Side of a view, in pixels.
         canvas: Side of a canvas, from which views are cropped, in pixels.
         batch: Pictures of a step, and keys of a queue.
@@ -104,7 +121,7 @@ class Settings:
         reasons: Why, by the topic.
     """
 
-    network: str
+    network: Network
     size: int
     canvas: int
     batch: int
@@ -117,7 +134,7 @@ class Settings:
     def lines(self) -> dict[str, str]:
         """What a user wants to know, by topic."""
         return {
-            'network': f'{NETWORKS[self.network].title}: {self.reasons["network"]}',
+            'network': f'{self.network.title}: {self.reasons["network"]}',
             'views': f'{self.size} x {self.size} px, from canvases of {self.canvas} px: {self.reasons["views"]}',
             'batch': f'{self.batch} pictures, queues of {self.batch} keys: {self.reasons["batch"]}',
             'workers': f'{self.workers}: {self.reasons["workers"]}',
@@ -126,12 +143,12 @@ class Settings:
         }
 
 
-def choose(facts: Facts, network: str | None = None, size: int | None = None) -> Settings:
+def choose(facts: Facts, network: str | Network | None = None, size: int | None = None) -> Settings:
     """Choose settings.
 
     Args:
         facts: Of the pictures, the machine and the budget.
-        network: A key of ``NETWORKS``; None to choose.
+        network: A key of ``NETWORKS``, or another backbone; None to choose.
         size: Side of a view, in pixels; None to choose.
 
     Raises:
@@ -140,7 +157,7 @@ def choose(facts: Facts, network: str | None = None, size: int | None = None) ->
     """
     if facts.pictures < 8:
         raise ValueError(f'Got {facts.pictures} pictures; a training needs at least 8, and learns from thousands.')
-    if network is not None and network not in NETWORKS:
+    if isinstance(network, str) and network not in NETWORKS:
         raise ValueError(f'Got the network {network!r}; allowed are {", ".join(NETWORKS)}.')
     if size is not None and size < SIDES[-1]:
         raise ValueError(f'Got views of {size} px; a network of these needs at least {SIDES[-1]}.')
@@ -149,7 +166,10 @@ def choose(facts: Facts, network: str | None = None, size: int | None = None) ->
         network, reasons['network'] = _network(facts)
     else:
         reasons['network'] = 'as asked'
-    if size is None:
+    chosen = NETWORKS[network] if isinstance(network, str) else network
+    if size is None and chosen.side is not None:
+        size, reasons['views'] = chosen.side, 'the size of the pretrained weights; a smaller --size is faster'
+    elif size is None:
         size, reasons['views'] = _size(facts)
     else:
         reasons['views'] = 'as asked'
@@ -160,13 +180,13 @@ def choose(facts: Facts, network: str | None = None, size: int | None = None) ->
         reasons['precision'] = 'the GPU has no bfloat16'
     else:
         reasons['precision'] = 'on a CPU; bfloat16 without hardware for it is 7 times slower'
-    batch, reasons['batch'] = _batch(facts, network, size, amp)
+    batch, reasons['batch'] = _batch(facts, chosen, size, amp)
     workers = min(16, facts.cores - 1) if facts.gpu else min(4, facts.cores // 2)
     workers = max(1, workers)
     reasons['workers'] = f'of {facts.cores} cores, to decode beside the ' + ('GPU' if facts.gpu else 'training')
     low, high = EPOCHS[facts.gpu]
     return Settings(
-        network=network,
+        network=chosen,
         size=size,
         canvas=8 * math.ceil(size / 6),  # 4/3 of the view
         batch=batch,
@@ -205,9 +225,9 @@ def _size(facts: Facts) -> tuple[int, str]:
     return most, why
 
 
-def _batch(facts: Facts, network: str, size: int, amp: bool) -> tuple[int, str]:
+def _batch(facts: Facts, network: Network, size: int, amp: bool) -> tuple[int, str]:
     """The largest power of two that the recipe, the pictures and the memory allow."""
-    each = NETWORKS[network].memory * (size / 224) ** 2 * (1 if amp else 2)  # MiB
+    each = network.memory * (size / 224) ** 2 * (1 if amp else 2)  # MiB
     limits = {
         'as in the recipe': BATCH[facts.gpu],
         f'there are {facts.pictures} pictures': facts.pictures,
@@ -216,8 +236,8 @@ def _batch(facts: Facts, network: str, size: int, amp: bool) -> tuple[int, str]:
     why = min(limits, key=limits.__getitem__)
     if limits[why] < 8:
         raise ValueError(
-            f'{facts.memory:.1f} GiB of memory do not suffice for 8 pictures with views of {size} px and {network}: '
-            f'choose a smaller network or size.'
+            f'{facts.memory:.1f} GiB of memory do not suffice for 8 pictures with views of {size} px and '
+            f'{network.name}: choose a smaller network or size.'
         )
     return 2 ** math.floor(math.log2(limits[why])), why
 

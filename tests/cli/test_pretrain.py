@@ -60,6 +60,10 @@ def test_refusals(pictures, tmp_path, capsys):
     for words, message in [
         (['--minutes', '1', '--epochs', '1'], 'give --minutes or --epochs, not both'),
         (['--network', 'vit'], "invalid choice: 'vit'"),
+        (['--network', 'resnet18', '--backbone', 'timm/resnet18'], 'give --network or --backbone, not both'),
+        (['--backbone', 'timm/resnet18', '--pretrained', '--weights', 'a'], 'give --pretrained or --weights, not both'),
+        (['--weights', 'a'], '--pretrained and --weights need --backbone timm/NAME'),
+        (['--backbone', 'timm/resnet18', '--freeze'], '--freeze needs a pretrained backbone'),
     ]:
         with pytest.raises(SystemExit, match='2'):
             main(['pretrain', str(pictures), '--out', str(tmp_path / 'out'), *words])
@@ -69,6 +73,8 @@ def test_refusals(pictures, tmp_path, capsys):
         (['--epochs', '0'], 'Got epochs=0; give at least 1.'),
         (['--spaces', 'colour'], "No augmentation owns the space 'colour'. Allowed are"),
         (['--size', '8'], 'Got views of 8 px'),
+        (['--backbone', 'resnet18'], "Got the backbone 'resnet18'; give timm/NAME"),
+        (['--backbone', 'timm/resnet18', '--weights', 'no/file'], "TimmFeatures got pretrained='"),
     ]:
         assert main(['pretrain', str(pictures), '--out', str(tmp_path / 'out'), *words]) == 2
         assert f'looc pretrain: {message}' in capsys.readouterr().err
@@ -171,3 +177,23 @@ def test_a_killed_run_is_continued(pictures, tmp_path):
     assert torch.load(out / 'epoch_40.pth', weights_only=True)['meta']['epoch'] == 40
     assert (out / 'config.py').read_text() == text, 'the config keeps its comments'
     assert (out / 'config_built.py').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('freeze', [False, True], ids=['trained', 'frozen'])
+def test_from_pretrained_weights(pictures, tmp_path, capsys, freeze):
+    """A folder of weights. The second call finds the run finished."""
+    from ..models.test_timm_features import folder_of
+
+    network = folder_of(tmp_path / 'weights', 'resnet10t')
+    given = dict(out=tmp_path / 'mine', backbone='timm/resnet10t', weights=tmp_path / 'weights', freeze=freeze)
+    looc_mm.pretrain(pictures, epochs=2, size=32, **given)
+    printed = capsys.readouterr().out
+    assert f'Network    resnet10t of timm, weights in {tmp_path / "weights"}: as asked' in printed
+    assert ('Backbone   does not change' if freeze else 'Backbone   0.1 of the learning rate') in printed
+    state = torch.load(tmp_path / 'mine/epoch_2.pth', weights_only=True)['state_dict']
+    same = torch.equal(state['backbone.timm_model.layer1.0.conv1.weight'], network.layer1[0].conv1.weight)
+    assert same == freeze
+    run = looc_mm.pretrain(pictures, **given)
+    assert 'is finished' in capsys.readouterr().out
+    assert run.embed(pictures).shape == (40, 512)

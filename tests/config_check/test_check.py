@@ -141,7 +141,6 @@ def test_own_variables_of_a_file(tmp_path):
             'custom_hooks.0.intervall',
         ),
         ("resume = 'yes'", 'resume: got .yes.; allowed: True or False'),
-        ("model = dict(neck=dict(_delete_=True, type='QueuePerHeadNeck'))", 'model.neck.in_channels: is missing'),
         (
             'train_dataloader = dict(sampler=dict(_delete_=True, shuffle=True))',
             'sampler.type: is missing. Allowed: Def',
@@ -221,3 +220,36 @@ def test_a_plugin_is_checked_by_its_signature(tmp_path):
 )
 def test_what_fits_a_hint(value, hint, fit):
     assert fits(value, hint) is fit
+
+
+def test_the_width_of_the_neck_can_be_left_out(tmp_path):
+    checked(
+        FACTORS, text="model = dict(neck=dict(_delete_=True, type='QueuePerHeadNeck', queue_len=256))", folder=tmp_path
+    )
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ("name='resnet10t'", None),
+        ("name='vit_tiny_patch16_224'", None),
+        ("name='resnet19'", "model.backbone.*no network 'resnet19'. The nearest names are"),
+        (
+            "name='resnet10t', pretrain=True",
+            "model.backbone.pretrain: .*no argument 'pretrain'. Did you mean pretrained",
+        ),
+        ("name='vit_tiny_patch16_224', pretrained=True", r'need pictures with mean=\[0.5, 0.5, 0.5\], and the data'),
+    ],
+)
+def test_a_backbone_of_timm(tmp_path, arguments, message):
+    pytest.importorskip('timm')
+    text = f"""
+model = dict(
+    backbone=dict(_delete_=True, type='TimmFeatures', {arguments}),
+    neck=dict(_delete_=True, type='QueuePerHeadNeck', queue_len=256))
+"""
+    if message is None:
+        checked(FACTORS, text=text, folder=tmp_path)
+        return
+    with pytest.raises(ConfigError, match=message):
+        checked(FACTORS, text=text, folder=tmp_path)

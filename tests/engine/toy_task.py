@@ -47,6 +47,27 @@ class ToyModel(BaseModel):
         return dict(loss_fit=loss, loss_extra=loss * 0 + (self.poison if self.seen > 2 else 0.0))
 
 
+@MODELS.register_module()
+class ToyHeads(BaseModel):
+    """A backbone with batch norm, and a head."""
+
+    def __init__(self, freeze_backbone=False):
+        super().__init__()
+        torch.manual_seed(0)
+        self.backbone = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8))
+        self.head = nn.Linear(8, 1)
+        self.freeze_backbone = freeze_backbone
+
+    def train(self, mode=True):
+        super().train(mode)
+        if self.freeze_backbone:
+            self.backbone.eval()
+        return self
+
+    def forward(self, inputs, targets, mode='loss'):
+        return dict(loss=(self.head(self.backbone(inputs)) - targets).square().mean())
+
+
 @HOOKS.register_module()
 class DumpWeights(Hook):
     """Writes every rank's weights, and the data it saw, after training."""

@@ -1,14 +1,16 @@
 """The config that looc pretrain writes builds, is what was chosen, and is compared with a second call."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope, init_default_scope
 
 from looc_mm.augmentations import AtomicAugmentation
-from looc_mm.pretraining.config import Request, check_same, check_spaces, config_text, folder_name, read_request
-from looc_mm.pretraining.settings import Facts, Schedule, choose
+from looc_mm.pretraining.config import Request, check_same, check_spaces, config_text, read_request
+from looc_mm.pretraining.settings import Facts, Network, Schedule, choose
 from looc_mm.registry import AUGMENTATIONS, MODELS
 from tests.regression.configs import differences, value
 
@@ -66,6 +68,55 @@ def test_options_arrive(tmp_path):
     assert model.spaces == ('invariant', 'color') and model.neck.queue_len == cfg.train_dataloader.batch_size == 256
 
 
+NETWORK = Network(
+    'resnet10t',
+    'a network',
+    dict(type='TimmFeatures', name='resnet10t', pretrained='/w'),
+    width=512,
+    hidden=512,
+    memory=5,
+    mean=(0.5, 0.4, 0.3),
+    std=(0.2, 0.2, 0.1),
+    side=64,
+    pretrained=True,
+)
+
+
+def of_network(tmp_path, network, **asked):
+    request, settings = Request('p', backbone='timm/resnet10t', **asked), choose(FACTS, network)
+    text = config_text(request, Path('p'), tmp_path, settings, Schedule(16, 147), checkpoints=10)
+    (tmp_path / 'config.py').write_text(text)
+    return Config.fromfile(tmp_path / 'config.py')
+
+
+def test_a_pretrained_backbone_has_a_lower_rate_after_its_heads(tmp_path):
+    cfg = of_network(tmp_path, NETWORK, weights='/w')
+    assert cfg.model.backbone == NETWORK.backbone and 'freeze_backbone' not in cfg.model
+    assert cfg.model.data_preprocessor.mean == NETWORK.mean and cfg.model.data_preprocessor.std == NETWORK.std
+    assert cfg.custom_hooks == [dict(type='HeadsFirst', steps=235)], 'a tenth of 16 * 147'
+    assert cfg.experiment_name == 'looc_resnet10t_p' and cfg.asked.weights == '/w'
+    cfg.model.backbone.pretrained = False
+    with DefaultScope.overwrite_default_scope('looc_mm'):
+        model = MODELS.build(cfg.model)
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    backbone = set(map(id, model.backbone.parameters()))
+    rates = {(id(each) in backbone): group['lr'] for group in wrapper.param_groups for each in group['params']}
+    assert rates[True] == pytest.approx(0.1 * rates[False]) and len(rates) == 2
+
+
+def test_a_frozen_backbone_needs_no_rate_of_its_own(tmp_path):
+    cfg = of_network(tmp_path, NETWORK, weights='/w', freeze=True)
+    assert cfg.model.freeze_backbone is True
+    assert 'custom_hooks' not in cfg and 'paramwise_cfg' not in cfg.optim_wrapper
+
+
+def test_a_backbone_with_random_weights_is_trained_as_others(tmp_path):
+    network = replace(NETWORK, mean=None, std=None, side=None, pretrained=False)
+    cfg = of_network(tmp_path, network)
+    assert 'custom_hooks' not in cfg and 'paramwise_cfg' not in cfg.optim_wrapper
+    assert 'mean' not in cfg.model.data_preprocessor and 'freeze_backbone' not in cfg.model
+
+
 def test_spaces():
     assert check_spaces(['color', 'texture']) == ('color', 'texture')
     assert check_spaces(['none']) == check_spaces([]) == ()
@@ -116,8 +167,3 @@ def test_a_config_of_somebody_else_is_refused(tmp_path):
     (tmp_path / 'config.py').write_text('model = dict()\n')
     with pytest.raises(ValueError, match='is not a config of "looc pretrain"'):
         read_request(tmp_path / 'config.py')
-
-
-def test_the_name_of_a_folder():
-    assert folder_name(Path('/data/flowers5/train')) == 'flowers5'
-    assert folder_name(Path('/data/flowers5')) == 'flowers5'

@@ -12,7 +12,7 @@ H100 = Facts(pictures=130_000, short_side=375, gpu=True, bfloat16=True, memory=7
 
 def test_a_laptop_gets_the_recipe():
     found = choose(LAPTOP)
-    assert (found.network, found.batch, found.lr, found.amp) == ('resnet18-narrow', 64, 0.001, False)
+    assert (found.network.name, found.batch, found.lr, found.amp) == ('resnet18-narrow', 64, 0.001, False)
     assert (found.size, found.canvas, found.workers, found.epochs) == (64, 88, 1, 67)
     lines = found.lines()
     assert lines['network'] == 'ResNet-18 with a quarter of its channels: there is no GPU'
@@ -42,12 +42,12 @@ def test_few_pictures_get_a_small_batch(pictures, batch):
 
 def test_a_gpu_gets_larger_networks():
     found = choose(H100)
-    assert (found.network, found.size, found.canvas, found.batch) == ('resnet50', 224, 304, 256)
+    assert (found.network.name, found.size, found.canvas, found.batch) == ('resnet50', 224, 304, 256)
     assert (found.amp, found.workers, found.lr, found.epochs) == (True, 15, 0.002, 154)
-    assert choose(replace(H100, pictures=19_999)).network == 'resnet18'
-    assert choose(replace(H100, memory=6)).network == 'resnet18'
+    assert choose(replace(H100, pictures=19_999)).network.name == 'resnet18'
+    assert choose(replace(H100, memory=6)).network.name == 'resnet18'
     short = choose(replace(H100, minutes=20))
-    assert (short.network, short.size) == ('resnet18', 128)
+    assert (short.network.name, short.size) == ('resnet18', 128)
     assert choose(replace(H100, short_side=100)).size == 96
     assert not choose(replace(H100, bfloat16=False)).amp
 
@@ -63,7 +63,7 @@ def test_memory_limits_the_batch():
 
 def test_what_is_asked_is_taken():
     found = choose(LAPTOP, 'resnet18', 96)
-    assert (found.network, found.size) == ('resnet18', 96)
+    assert (found.network.name, found.size) == ('resnet18', 96)
     assert found.reasons['network'] == found.reasons['views'] == 'as asked'
 
 
