@@ -55,7 +55,7 @@ def test_the_command(run, pictures):
     assert features.shape == (18, sum(saved['widths'][name] for name in saved['chosen']))
 
 
-def test_safetensors_for_the_blocks_of_the_checkpoint(run, pictures, tmp_path):
+def test_safetensors_for_the_blocks_of_the_checkpoint(run, pictures, tmp_path, few_scales):
     found, file = fit(run, pictures, tmp_path, format='safetensors', classifier=True, device='cpu')
     state = load_file(file)
     with safe_open(file, 'pt') as opened:
@@ -78,7 +78,7 @@ def test_safetensors_for_the_blocks_of_the_checkpoint(run, pictures, tmp_path):
     assert right.double().mean() > 0.9
 
 
-def test_without_a_split_every_picture_is_held_out_once(run, pictures, tmp_path):
+def test_without_a_split_every_picture_is_held_out_once(run, pictures, tmp_path, few_scales):
     found, _ = fit(run, pictures / 'train', tmp_path, format='safetensors', device='cpu')
     assert (found.train, found.held_out, len(found.combinations)) == (36, 36, 5)
     assert found.split == 'each of 5 parts in turn, seed 0' and '5 choices without the held-out' in found.table()
@@ -86,6 +86,11 @@ def test_without_a_split_every_picture_is_held_out_once(run, pictures, tmp_path)
     assert (grouped.held_out, grouped.groups) == (36, 30)
     again, _ = fit(run, pictures / 'train', tmp_path, format='safetensors', device='cpu')
     assert again == found
+
+
+@pytest.fixture
+def few_scales(monkeypatch):
+    monkeypatch.setattr('looc_mm.fit.choose.SCALES', (0.3,))
 
 
 @pytest.fixture
@@ -103,7 +108,7 @@ def informative(monkeypatch):
     monkeypatch.setattr(FeatureSource, 'feature_set', feature_set)
 
 
-def test_a_space_that_beats_v_is_chosen(run, pictures, tmp_path, informative):
+def test_a_space_that_beats_v_is_chosen(run, pictures, tmp_path, informative, few_scales):
     found, _ = fit(run, pictures, tmp_path, format='safetensors', device='cpu')
     assert found.better and 'color' in found.chosen and found.chosen == found.combination
     assert found.top1 > 90 and found.v_top1 < 75 and found.interval[0] > 0
@@ -111,7 +116,7 @@ def test_a_space_that_beats_v_is_chosen(run, pictures, tmp_path, informative):
     assert 'better beyond the interval' in found.sentence
 
 
-def test_a_file_of_other_numbers_is_removed(run, pictures, tmp_path, informative):
+def test_a_file_of_other_numbers_is_removed(run, pictures, tmp_path, informative, few_scales):
     """The features that it was fitted on are not those of the network."""
     with pytest.raises(ValueError, match='features of network.onnx, on pictures that it was fitted on, gives'):
         fit(run, pictures, tmp_path, device='cpu')
