@@ -140,7 +140,8 @@ def fit(
     projection = Projection(x, channel_scales(parts, result.chosen), fitted)
     about = {
         'scales': result.chosen,
-        'checkpoint': str(path),
+        'checkpoint': path.name,
+        'view_size': side,
         **({'classes': list(data.classes)} if classifier else {}),
     }
     file = folder / f'network.{format}'
