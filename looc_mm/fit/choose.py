@@ -209,7 +209,7 @@ def folds(y: Tensor, groups: Tensor, classes: Sequence[str], seed: int = 0, most
     y, groups = y.cpu(), groups.cpu()
     draw = torch.Generator().manual_seed(seed)
     counts = {label: groups[y == label].unique(return_counts=True) for label in y.unique().tolist()}
-    number = min(most, *(len(found) for found, _ in counts.values()))
+    number = max(2, min(most, *(len(found) for found, _ in counts.values())))
     side: dict[int, int] = {}  # group -> fold
     total = [0] * number
     for label, (found, sizes) in counts.items():
@@ -221,7 +221,7 @@ def folds(y: Tensor, groups: Tensor, classes: Sequence[str], seed: int = 0, most
             side[group] = min(range(number), key=lambda each: (filled[each], total[each]))
             filled[side[group]] += size
         total = [a + b for a, b in zip(total, filled, strict=True)]
-        if number < 2 or sum(each > 0 for each in filled) < 2:
+        if sum(each > 0 for each in filled) < 2:
             raise ValueError(
                 f'The class {classes[label]!r} ({int(sizes.sum())} training pictures of {len(found)} groups) cannot be '
                 f'divided: cross-validation needs pictures of at least 2 groups. Add pictures, raise --shots, or leave '

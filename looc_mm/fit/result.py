@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from looc_mm.answer.result import aligned
 from looc_mm.files import atomic_write
 
 from .choose import LEAST_GAIN, Scales, Step
@@ -105,7 +106,7 @@ class Fit:
                 for each in self.redundancy
             ),
         ]
-        tables = [aligned(each) for each in (steps, held, common) if len(each) > 1]
+        tables = ['\n'.join(aligned(each)) for each in (steps, held, common) if len(each) > 1]
         other = [each for each in self.combinations if each != self.combination]
         note = []
         if len(self.combinations) > 1:
@@ -155,18 +156,6 @@ def conclude(
 def shown(scales: Scales) -> str:
     """The blocks with their scales, such as ``0.32 V + 1 Z_color``."""
     return ' + '.join(f'{scale:g} {name if name == "V" else f"Z_{name}"}' for name, scale in scales.items())
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text as columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return '\n'.join(
-        '  '.join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
 
 
 def write(result: Fit, folder: Path, network: dict[str, Any] | None = None) -> None:

@@ -24,7 +24,7 @@ def blocks(n=60, signal=(), seed=0):
     y = torch.arange(n) % 3
     parts = {name: 4 + 3 * torch.randn(n, 5, generator=draw) for name in ('V', 'color', 'rotation')}
     for number, name in enumerate(signal):
-        parts[name][:, 0] += 6.0 * (y == number)
+        parts[name][:, number] += 6.0 * (y == number)
     return parts, y, torch.arange(n)
 
 

@@ -52,7 +52,7 @@ def test_correlations_are_those_of_the_covariance():
 def test_correlations_do_not_depend_on_a_linear_map():
     x, y = normal(300, 3), normal(300, 4, seed=1)
     y[:, :3] += x
-    mapped = x @ normal(3, 3, seed=3) + 2
+    mapped = x @ torch.diag(torch.tensor([1.0, 2, 3])).double() @ torch.linalg.qr(normal(3, 3, seed=3)).Q + 2
     assert mean_correlation(directions(x), directions(mapped)) == pytest.approx(1)
     assert mean_correlation(directions(mapped), directions(y)) == pytest.approx(
         mean_correlation(directions(x), directions(y))

@@ -1,6 +1,7 @@
 """The sentence and the table."""
 
-from looc_mm.fit.result import aligned, conclude, shown
+from looc_mm.answer.result import aligned
+from looc_mm.fit.result import conclude, shown
 
 
 def test_better_beyond_the_interval():
@@ -30,4 +31,4 @@ def test_no_combination():
 
 def test_text():
     assert shown({'V': 0.30, 'rotation': 3.0}) == '0.3 V + 3 Z_rotation'
-    assert aligned([['a', 'bc'], ['abc', 'd']]) == 'a    bc\nabc   d'
+    assert aligned([['a', 'bc', 'x'], ['abc', 'd', 'yy']]) == ['a    bc  x', 'abc   d  yy']
