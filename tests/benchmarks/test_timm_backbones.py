@@ -20,7 +20,7 @@ def test_a_small_network(run_benchmark):
     assert ratios == {}
     for row in rows:
         assert 0 <= float(row['P of rotation']) <= 1 and 0 < row['images in P'] <= 2 * 8
-        assert row['equal with channels_last'] == 'yes' and float(row['export difference']) < 1e-4
+        assert row['equal with channels_last'] == 'yes' and float(row['export difference']) < 1e-3
 
 
 def test_the_page_lists_the_backbones(monkeypatch):
