@@ -133,7 +133,10 @@ class SafeCheckpointHook(CheckpointHook):
                 f'{folder} holds no checkpoint. The last one of its training was {pointer.read_text().strip()}. Put '
                 f'the file into this folder, or give its path: --resume PATH.'
             )
-        return None if found is None else str(found)
+        if found is None:
+            runner.logger.info(f'{folder} holds no checkpoint to resume: the training begins at step 0.')
+            return None
+        return str(found)
 
     def before_train(self, runner: Runner) -> None:
         """Looks for the best checkpoint in its own folder: a copied run names that of the original, and replaces it.
