@@ -1,10 +1,12 @@
 """Train a model: ``looc train CONFIG``."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from looc_mm.configs import find_config
+from looc_mm.stop import TrainingStoppedError, catch_signals
 
 from .arguments import Launcher, Options, Plugins, UsageError
 
@@ -36,6 +38,9 @@ def train(
         looc train looc_r18_imagenette --amp
         looc train looc_r50_folder --data-root 'my pictures' --work-dir runs/mine
 
+    Ctrl-C or SIGTERM stops the training after a checkpoint: the exit status is 75, and --resume continues. The same
+    signal a second time ends it at once, without a checkpoint.
+
     Args:
         config: path or name of a pretraining config; "looc list configs" prints the names
         work_dir: where logs and checkpoints go; default: work_dirs/<config name>
@@ -59,9 +64,13 @@ def train(
         ValueError: The config or an option does not fit, the work dir holds checkpoints of another training or is in
             use by one, or the package of a tracker is not installed.
         FileNotFoundError: The checkpoint or a plug-in does not exist.
+        TrainingStoppedError: A signal stopped the training, and a checkpoint was written.
     """
+    import gc
+
     import torch
 
+    from looc_mm.engine.checkpoint import SafeCheckpointHook
     from looc_mm.engine.console import QuietRunner
     from looc_mm.engine.launch import (
         check_batches,
@@ -93,10 +102,20 @@ def train(
             runner.logger.warning(each)
         check_batches(runner)
         drop_empty_parts(runner)
-        with explain_shared_memory():
-            model = runner.train()
+        stoppable = any(isinstance(hook, SafeCheckpointHook) for hook in runner.hooks)
+        stopped = None
+        try:
+            with explain_shared_memory(), catch_signals() if stoppable else nullcontext():
+                model = runner.train()
+        except TrainingStoppedError as error:
+            stopped = str(error)
+            runner.logger.warning(stopped)
+        del runner
+        gc.collect()  # with the runner its worker processes end; at the exit PyTorch waits 5 seconds for each of them
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+    if stopped is not None:
+        raise TrainingStoppedError(stopped)
     return model
 
 
