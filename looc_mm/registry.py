@@ -64,7 +64,7 @@ TRANSFORMS = _child(mmpretrain.TRANSFORMS, 'looc_mm.datasets', 'looc_mm.views')
 DATASETS = _child(mmpretrain.DATASETS, 'looc_mm.datasets')
 DATA_SAMPLERS = _child(mmpretrain.DATA_SAMPLERS, 'looc_mm.datasets')
 HOOKS = _child(mmpretrain.HOOKS, 'looc_mm.engine', 'looc_mm.evaluation')
-LOOPS = _child(mmpretrain.LOOPS, 'looc_mm.evaluation')
+LOOPS = _child(mmpretrain.LOOPS, 'looc_mm.engine', 'looc_mm.evaluation')
 OPTIM_WRAPPERS = _child(mmpretrain.OPTIM_WRAPPERS, 'looc_mm.engine')
 WEIGHT_INITIALIZERS = _child(mmpretrain.WEIGHT_INITIALIZERS, 'looc_mm.checkpoint')
 

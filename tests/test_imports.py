@@ -17,6 +17,8 @@ ORDER = [
     'configs',
     'files',
     'whole',
+    'stop',
+    'launcher',
     'results',
     'machine',
     'registry',

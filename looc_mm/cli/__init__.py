@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from looc_mm.stop import STOPPED, TrainingStoppedError
 from looc_mm.version import __version__
 
 from .arguments import UsageError, add_arguments, description, summary
@@ -86,7 +87,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit status. A command that returns an int returns its own; 2 after a ValueError or FileNotFoundError that
-        looc_mm raised, here or in a worker process, whose message is printed. Every other error keeps its traceback.
+        looc_mm raised, here or in a worker process, whose message is printed; 75 after a training that was asked to
+        stop and wrote a checkpoint. Every other error keeps its traceback.
     """
     parser = argparse.ArgumentParser(
         prog='looc', description='LooC, leave-one-out contrastive learning: "looc COMMAND --help" describes a command.'
@@ -128,6 +130,8 @@ def _run(function: Command, arguments: dict[str, Any], parser: argparse.Argument
         result = function(**arguments)
     except UsageError as error:
         parser.error(str(error))
+    except TrainingStoppedError:
+        return STOPPED
     except SystemExit as error:  # of a plug-in: an unfinished run must not look finished
         raise RuntimeError(f'Something called sys.exit({error.code!r}) before the command had finished.') from error
     return result if isinstance(result, int) else 0

@@ -65,7 +65,7 @@ def pretrain_and_probe(method: str, work_dir: Path, epochs: int | None, seed: in
     config = METHODS[method][1]
     epochs = epochs or Config.fromfile(find_config(config)).train_cfg.max_epochs
     options = ['log_level=WARNING', f'train_cfg.max_epochs={epochs}', 'default_hooks.progress.disable=False']
-    run('train', config, '--work-dir', work_dir, '--seed', str(seed), '--cfg-options', *options)
+    run('train', config, '--work-dir', work_dir, '--overwrite', '--seed', str(seed), '--cfg-options', *options)
     checkpoint = work_dir / f'epoch_{epochs}.pth'
     run('test', PROBE, checkpoint, '--work-dir', work_dir, '--seed', str(seed))
     named = {'checkpoint': str(checkpoint), 'seed': seed}

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from looc_mm.stop import TrainingStoppedError
+
 from .arguments import Plugins, UsageError
 from .train import train
 
@@ -130,6 +132,7 @@ def pretrain(
     Raises:
         ValueError: An option does not fit, or OUT has a run with other settings.
         FileNotFoundError: There is no such folder, no picture in it, or no such plug-in.
+        TrainingStoppedError: A signal stopped the training, and a checkpoint was written.
     """
     started = time.perf_counter()
     if minutes is not None and epochs is not None:
@@ -173,7 +176,11 @@ def pretrain(
         if last is not None:
             print(f'Continuing the run in {folder} after {last.name}, with the settings in {path}.', flush=True)
         resume = None if last is None else str(last)
-        train(path, work_dir=folder, resume=resume, data_root=own_canvases(path))
+        try:
+            train(path, work_dir=folder, resume=resume, data_root=own_canvases(path))
+        except TrainingStoppedError:
+            print('The same command continues this run.')
+            raise
         last = last_checkpoint(folder)
         assert last is not None
     else:

@@ -1,12 +1,14 @@
 """Train a model: ``looc train CONFIG``."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from looc_mm.configs import find_config
+from looc_mm.stop import TrainingStoppedError, catch_signals
 
-from .arguments import Launcher, Options, Plugins
+from .arguments import Launcher, Options, Plugins, UsageError
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -18,6 +20,7 @@ def train(
     *,
     work_dir: str | Path | None = None,
     resume: Annotated[str | None, {'nargs': '?', 'const': 'auto', 'metavar': 'CHECKPOINT'}] = None,
+    overwrite: bool = False,
     amp: bool = False,
     auto_scale_lr: bool = False,
     seed: int | None = None,
@@ -35,10 +38,14 @@ def train(
         looc train looc_r18_imagenette --amp
         looc train looc_r50_folder --data-root 'my pictures' --work-dir runs/mine
 
+    Ctrl-C or SIGTERM stops the training after a checkpoint: the exit status is 75, and --resume continues. The same
+    signal a second time ends it at once, without a checkpoint.
+
     Args:
         config: path or name of a pretraining config; "looc list configs" prints the names
         work_dir: where logs and checkpoints go; default: work_dirs/<config name>
         resume: go on from this checkpoint, or without a value ("auto") from the last one in the work dir
+        overwrite: start from the beginning in a work dir that holds checkpoints, and replace those of the same name
         amp: mixed precision (bfloat16), on GPU or CPU
         auto_scale_lr: scale the learning rate with the batch size over all processes
         seed: random seed; default: the config's
@@ -54,11 +61,16 @@ def train(
         The trained model.
 
     Raises:
-        ValueError: The config or an option does not fit, or the package of a tracker is not installed.
+        ValueError: The config or an option does not fit, the work dir holds checkpoints of another training or is in
+            use by one, or the package of a tracker is not installed.
         FileNotFoundError: The checkpoint or a plug-in does not exist.
+        TrainingStoppedError: A signal stopped the training, and a checkpoint was written.
     """
+    import gc
+
     import torch
 
+    from looc_mm.engine.checkpoint import SafeCheckpointHook
     from looc_mm.engine.console import QuietRunner
     from looc_mm.engine.launch import (
         check_batches,
@@ -71,8 +83,11 @@ def train(
         spare_threads,
     )
     from looc_mm.engine.trackers import add_trackers
+    from looc_mm.engine.work_dir import lock_work_dir, refuse_used
     from looc_mm.plugins import load_files
 
+    if resume and overwrite:
+        raise UsageError('give --resume or --overwrite, not both')
     load_files(plugin)
     cfg = build_config(config, work_dir, resume, amp, auto_scale_lr, seed, canvases, cfg_options, data_root)
     add_trackers(cfg, log)
@@ -80,15 +95,27 @@ def train(
     warnings = [shorten_schedule(cfg), slow_without_gpu(cfg)]
     setup_launch(cfg, launcher)
     spare_threads()
-    runner = QuietRunner.from_cfg(cfg)
-    for warning in filter(None, warnings):
-        runner.logger.warning(warning)
-    check_batches(runner)
-    drop_empty_parts(runner)
-    with explain_shared_memory():
-        model = runner.train()
+    with lock_work_dir(cfg.work_dir, launcher) as warning:
+        refuse_used(cfg.work_dir, bool(cfg.get('resume')), overwrite)
+        runner = QuietRunner.from_cfg(cfg)
+        for each in filter(None, [*warnings, warning]):
+            runner.logger.warning(each)
+        check_batches(runner)
+        drop_empty_parts(runner)
+        stoppable = any(isinstance(hook, SafeCheckpointHook) for hook in runner.hooks)
+        stopped = None
+        try:
+            with explain_shared_memory(), catch_signals() if stoppable else nullcontext():
+                model = runner.train()
+        except TrainingStoppedError as error:
+            stopped = str(error)
+            runner.logger.warning(stopped)
+        del runner
+        gc.collect()  # with the runner its worker processes end; at the exit PyTorch waits 5 seconds for each of them
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+    if stopped is not None:
+        raise TrainingStoppedError(stopped)
     return model
 
 

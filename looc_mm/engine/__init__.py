@@ -5,6 +5,7 @@ from .console import QuietRunner
 from .heads_first import HeadsFirst
 from .hooks import DeferredRuntimeInfo, ProgressBar, StopOnNonFiniteLoss
 from .launch import check_batches, setup_launch, shorten_schedule
+from .loops import EpochBasedTrainLoop, IterBasedTrainLoop
 from .prefetch import PrefetchBatches, Prefetched
 from .training_log import TrainingLog
 from .watch_spaces import WatchSpaces
@@ -13,7 +14,9 @@ __all__ = [
     'AutocastOptimWrapper',
     'BrokenPictures',
     'DeferredRuntimeInfo',
+    'EpochBasedTrainLoop',
     'HeadsFirst',
+    'IterBasedTrainLoop',
     'PlainCheckpoint',
     'PrefetchBatches',
     'Prefetched',

@@ -1,6 +1,7 @@
 """Checkpoints that hold plain values only, and that an interrupted run leaves whole."""
 
 import os
+import time
 from collections import Counter, OrderedDict
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks.hook import DATA_BATCH
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -16,8 +18,13 @@ from mmengine.runner import Runner
 from looc_mm.checkpoint import check_training_start, weights_of
 from looc_mm.files import atomic_write, last_checkpoint
 from looc_mm.registry import HOOKS
+from looc_mm.stop import TrainingStoppedError, requested
 from looc_mm.whole import check_finite, check_whole, first_not_finite
 
+from .agreement import Agreement
+from .loops import accumulated
+
+SAVE, STOP = 1, 2  # what a process asks for: a checkpoint, or a checkpoint and the end
 _PLAIN_TYPES = (str, bytes, bool, int, float, complex, type(None), torch.Size, torch.dtype, torch.device)
 
 
@@ -99,12 +106,32 @@ class SafeCheckpointHook(CheckpointHook):
     """A ``CheckpointHook`` whose folder always holds a whole checkpoint, whenever the run is cut off.
 
     A checkpoint gets its name when it is complete and on the disk (``atomic_write``); ``last_checkpoint`` names it only
-    then, and only then are the oldest beyond ``max_keep_ckpts`` deleted. For local folders. Arguments are those
-    of :class:`mmengine.hooks.CheckpointHook`; its ``save_best`` files are written MMEngine's way.
+    then, and only then are the oldest beyond ``max_keep_ckpts`` deleted. For local folders. MMEngine writes the files
+    of ``save_best`` in its own way.
+
+    Between the checkpoints of the interval, in the middle of an epoch, there is at most one more, ``iter_N.pth``. It is
+    written when the last checkpoint is ``minutes`` old, and when the training is asked to stop
+    (:func:`looc_mm.stop.catch_signals`); the next checkpoint replaces it.
 
     A file that a training starts from (``load_from``, ``--resume``) has to fit the model. A run that is resumed without
     the name of a file goes on from the newest one in its own work dir.
+
+    Args:
+        minutes: The longest time without a checkpoint; None for no limit.
+        **kwargs: Those of :class:`mmengine.hooks.CheckpointHook`.
+
+    Raises:
+        ValueError: ``minutes`` is not positive.
     """
+
+    def __init__(self, *, minutes: float | None = 30, **kwargs: Any) -> None:
+        if minutes is not None and minutes <= 0:
+            raise ValueError(
+                f'SafeCheckpointHook got minutes={minutes}; it is a positive number, or None for no limit.'
+            )
+        super().__init__(**kwargs)
+        self.minutes = minutes
+        self.wish = 0
 
     def before_run(self, runner: Runner) -> None:
         """Finds the checkpoint that the training starts from, and makes sure that the file is not damaged.
@@ -133,7 +160,10 @@ class SafeCheckpointHook(CheckpointHook):
                 f'{folder} holds no checkpoint. The last one of its training was {pointer.read_text().strip()}. Put '
                 f'the file into this folder, or give its path: --resume PATH.'
             )
-        return None if found is None else str(found)
+        if found is None:
+            runner.logger.info(f'{folder} holds no checkpoint to resume: the training begins at step 0.')
+            return None
+        return str(found)
 
     def before_train(self, runner: Runner) -> None:
         """Looks for the best checkpoint in its own folder: a copied run names that of the original, and replaces it.
@@ -142,6 +172,8 @@ class SafeCheckpointHook(CheckpointHook):
             runner: The runner of the training process.
         """
         super().before_train(runner)
+        self.agreement = Agreement()
+        self.saved, self.clock = runner.iter, time.monotonic()
 
         def own(path: str | None) -> str | None:
             return path and os.path.join(str(self.out_dir), os.path.basename(path))
@@ -151,8 +183,41 @@ class SafeCheckpointHook(CheckpointHook):
         if paths := getattr(self, 'best_ckpt_path_dict', None):
             self.best_ckpt_path_dict = {key: own(path) for key, path in paths.items()}
 
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: DATA_BATCH = None, outputs: dict | None = None
+    ) -> None:
+        """Saves a checkpoint if the interval or the time is over, or if the training is asked to stop.
+
+        Gradients that wait for a later step of the optimizer are in no checkpoint, so it waits for that step.
+
+        Args:
+            runner: The runner of the training process.
+            batch_idx: Index of the batch in the loop.
+            data_batch: The batch.
+            outputs: What the model logs.
+
+        Raises:
+            TrainingStoppedError: The training was asked to stop, and the checkpoint is written.
+        """
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+        late = self.minutes is not None and is_main_process() and time.monotonic() - self.clock > 60 * self.minutes
+        self.wish = max(self.wish, self.agreement.exchange(STOP if requested() else SAVE if late else 0))
+        done = runner.iter + 1
+        if not self.wish or done == runner.max_iters or done % accumulated(runner):
+            return
+        name = f'iter_{done}.pth'
+        if self.saved != done:
+            self._write(runner, name, dict(epoch=runner.epoch, iter=done), between=True)
+        if self.wish == STOP:
+            self.agreement.wait()
+            raise TrainingStoppedError(
+                f'The training stopped after iteration {done} of {runner.max_iters}, and {self.last_ckpt} was written. '
+                f'Continue with --resume.'
+            )
+        self.wish = 0
+
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Refuses a file that does not fit the model or holds NaN, and logs what matched.
+        """Refuses a file that does not fit the model or the data or holds NaN, and logs what matched.
 
         Args:
             runner: The runner of the training process.
@@ -160,16 +225,23 @@ class SafeCheckpointHook(CheckpointHook):
 
         Raises:
             ValueError: The file lacks the backbone's weights, or in a resumed run a part of the model, or its weights
-                are NaN or infinite.
+                are NaN or infinite, or the epochs of a resumed run had another length.
         """
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         path, weights = runner._load_from or runner.work_dir, weights_of(checkpoint)
         check_finite(weights, path)
         matched = check_training_start(model, weights, path, bool(runner._resume))
         runner.logger.info(f'{path}: {matched}.')
+        then, now = checkpoint.get('meta', {}).get('iterations_per_epoch'), len(runner.train_dataloader)
+        if runner._resume and then not in (None, now):
+            raise ValueError(
+                f'{path} is of a training with {then} iterations an epoch, and now an epoch has {now}: the pictures, '
+                f'the batch size or the number of processes changed. Resume with the same, or start a new training '
+                f'from the weights: --cfg-options load_from={path}.'
+            )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Ends the training before weights are written that are NaN or infinite.
+        """Notes the length of an epoch; ends the training before weights are written that are NaN or infinite.
 
         Args:
             runner: The runner of the training process.
@@ -178,6 +250,7 @@ class SafeCheckpointHook(CheckpointHook):
         Raises:
             FloatingPointError: A weight or buffer of the model, or of its average, is not finite.
         """
+        checkpoint['meta']['iterations_per_epoch'] = len(runner.train_dataloader)
         states = [value for key, value in checkpoint.items() if key.endswith('state_dict')]
         name = next(filter(None, map(first_not_finite, states)), None)
         if name is None:
@@ -196,8 +269,6 @@ class SafeCheckpointHook(CheckpointHook):
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         name = self.filename_tmpl.format(step)
-        self.last_ckpt = os.path.join(self.out_dir, name)
-        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
         outdated = []
         if self.max_keep_ckpts > 0:
             steps = [kept for kept in self.keep_ckpt_ids if kept != step] + [step]
@@ -206,6 +277,18 @@ class SafeCheckpointHook(CheckpointHook):
             self.keep_ckpt_ids.extend(steps[-self.max_keep_ckpts :])
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
 
+        self._write(runner, name, meta)
+        for kept in outdated if is_main_process() else ():
+            Path(self.out_dir, self.filename_tmpl.format(kept)).unlink(missing_ok=True)
+
+    def _write(self, runner: Runner, name: str, meta: dict, between: bool = False) -> None:
+        """Write a checkpoint, and delete the one between those of the interval."""
+        hub = runner.message_hub
+        before = hub.runtime_info.get('between_ckpt')
+        hub.update_info('between_ckpt', name if between else None)
+        self.saved, self.clock = meta['iter'], time.monotonic()
+        self.last_ckpt = os.path.join(self.out_dir, name)
+        hub.update_info('last_ckpt', self.last_ckpt)
         if not is_main_process():
             return
         with atomic_write(self.last_ckpt, single_writer=True, sync=True) as part:
@@ -220,5 +303,5 @@ class SafeCheckpointHook(CheckpointHook):
             )
         with atomic_write(Path(runner.work_dir, 'last_checkpoint'), single_writer=True, sync=True) as part:
             part.write_text(self.last_ckpt)
-        for kept in outdated:
-            Path(self.out_dir, self.filename_tmpl.format(kept)).unlink(missing_ok=True)
+        if before not in (None, name):
+            Path(self.out_dir, before).unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from types import FrameType
 
 import mmengine
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from tqdm import tqdm
 
 FRAME = Path(mmengine.__file__).parent  # of the framework, whose messages are for the log file
@@ -16,13 +16,21 @@ NOISE = ('deprecated', 'make sure that the mlflow server')  # in MMEngine's warn
 
 
 class QuietRunner(Runner):
-    """MMEngine's runner with a console that a person can read; see :func:`make_readable`."""
+    """MMEngine's runner with the loops of looc_mm and a console that a person can read; see :func:`make_readable`."""
 
     def build_logger(self, *args: object, **kwargs: object) -> MMLogger:
         """Build MMEngine's logger, and make its console readable before the first message."""
         logger = super().build_logger(*args, **kwargs)
         make_readable(logger)
         return logger
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the loop that ``by_epoch`` chooses from the registry, as one with a ``type`` is built."""
+        if isinstance(loop, dict) and 'by_epoch' in loop and 'type' not in loop:
+            by_epoch = loop['by_epoch']
+            loop = {key: value for key, value in loop.items() if key != 'by_epoch'}
+            loop['type'] = 'EpochBasedTrainLoop' if by_epoch else 'IterBasedTrainLoop'
+        return super().build_train_loop(loop)
 
 
 def make_readable(logger: logging.Logger) -> None:

@@ -15,6 +15,9 @@ from looc_mm.registry import HOOKS
 
 from .console import make_readable
 
+#: Values of each logged quantity that are kept; a line of the log is a mean over fewer.
+KEPT = 1000
+
 # StopOnNonFiniteLoss and ProgressBar read losses from the message hub, where the runtime info hook has put them as
 # Python numbers: they cost no further wait for the device.
 
@@ -27,6 +30,9 @@ class DeferredRuntimeInfo(RuntimeInfoHook):
     until the host has fetched a batch, drawn its view table and launched the first kernels. Here the GPU always has
     the next step to do. The log shows the values of a step one iteration later; those that are missing at the end of an
     epoch or before a checkpoint are read there. Values on the CPU are logged at once.
+
+    MMEngine keeps a million values of each quantity, copies them in every step and writes them to every checkpoint.
+    Here the last ``KEPT`` are kept.
     """
 
     def __init__(self) -> None:
@@ -44,6 +50,8 @@ class DeferredRuntimeInfo(RuntimeInfoHook):
             outputs: What the model logs.
         """
         self._read(runner)
+        for history in runner.message_hub.log_scalars.values():
+            history.max_length = KEPT
         outputs = outputs or {}
         late = {name: value.detach().float().reshape(()) for name, value in outputs.items() if self._is_late(value)}
         at_once = {name: value for name, value in outputs.items() if name not in late}

@@ -67,7 +67,7 @@ class Prefetched:
 
 @HOOKS.register_module()
 class PrefetchBatches(Hook):
-    """Has an epoch-based training take its batches from :class:`Prefetched`; one by iterations stays as it is."""
+    """Has a training take its batches from :class:`Prefetched`."""
 
     def before_train(self, runner: Runner) -> None:
         """Wrap the dataloader, for the device that the model is on.
@@ -77,4 +77,4 @@ class PrefetchBatches(Hook):
         """
         device = next(runner.model.parameters()).device
         loop = runner.train_loop
-        loop.dataloader = Prefetched(loop.dataloader, device)  # one by iterations made its iterator before
+        loop.dataloader = Prefetched(loop.dataloader, device)

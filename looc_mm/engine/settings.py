@@ -113,7 +113,9 @@ def _checkpoints(runner: Runner) -> str:
     if hook is None or hook.interval <= 0:
         return 'none'
     kept = f'the last {hook.max_keep_ckpts} are kept' if hook.max_keep_ckpts > 0 else 'all are kept'
-    return f'every {hook.interval} {"epochs" if hook.by_epoch else "steps"} and at the end; {kept}'
+    minutes = getattr(hook, 'minutes', None)
+    latest = f', after {minutes:g} minutes at the latest' if minutes else ''
+    return f'every {hook.interval} {"epochs" if hook.by_epoch else "steps"} and at the end{latest}; {kept}'
 
 
 def _start(runner: Runner) -> str:

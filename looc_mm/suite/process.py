@@ -1,19 +1,17 @@
 """A child process with a log, a process group and a measurement of its time."""
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from looc_mm.stop import die_with_parent
+
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 5.0  # from SIGTERM to SIGKILL
-_PR_SET_PDEATHSIG = 1  # of Linux's sys/prctl.h
-_LIBC = ctypes.CDLL(None) if sys.platform == 'linux' else None
 
 
 class Child:
@@ -46,7 +44,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment},
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
 
     def poll(self) -> int | None:
@@ -84,8 +82,3 @@ def stop(children: Iterable[Child], grace: float = GRACE_SECONDS) -> None:
                 if child.code is None:
                     child.signal(signal.SIGKILL)
         time.sleep(POLL_SECONDS)
-
-
-def _die_with_parent() -> None:
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

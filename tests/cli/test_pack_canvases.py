@@ -176,5 +176,5 @@ def test_training_reads_them(pictures, tmp_path):
     assert "type='CanvasShards'" in ran and "type='ShardSampler'" in ran and 'size=64' in ran
 
     (out / '000001.tar').write_bytes(b'cut')
-    message = train(config, work, options, '--canvases', out, fails=True)
+    message = train(config, tmp_path / 'other', options, '--canvases', out, fails=True)
     assert '1 of 3 shards are missing or cut short, first: 000001.tar has 3 of' in message

@@ -110,7 +110,7 @@ train_cfg = dict(max_epochs=2)
 """)
     train(config, tmp_path / 'work', ['log_level=INFO'])
     assert (tmp_path / 'work/epoch_2.pth').exists()
-    message = train(config, tmp_path / 'work', ['model.spaces=[invariant,color,rotation]'], fails=True)
+    message = train(config, tmp_path / 'other', ['model.spaces=[invariant,color,rotation]'], fails=True)
     assert "makes the views ['q', 'k_0', 'k_rotation', 'k_color']" in message and "'k_color', 'k_rotation']" in message
 
 

@@ -3,7 +3,8 @@ from uuid import uuid4
 
 import pytest
 from mmengine.config import Config
-from mmengine.runner import Runner
+
+from looc_mm.engine import QuietRunner
 
 REPO = Path(__file__).parents[2]
 
@@ -37,6 +38,6 @@ def build_runner(toy_config):
         cfg = Config.fromfile(toy_config)
         cfg.experiment_name = uuid4().hex  # MMEngine shares the message hub between runners of one name
         cfg.merge_from_dict({key.replace('__', '.'): value for key, value in options.items()})
-        return Runner.from_cfg(cfg)
+        return QuietRunner.from_cfg(cfg)
 
     return build

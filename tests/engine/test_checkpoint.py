@@ -222,3 +222,35 @@ def test_a_training_does_not_start_from_weights_that_are_nan(build_runner, resum
         ValueError, match='epoch_1.pth holds weights that are NaN or infinite, the first in linear.bias'
     ):
         build_runner(resume=resume, load_from=str(path)).train()
+
+
+class NoteNames(Hook):
+    """Notes the files in the work dir after every step."""
+
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self.names: list[list[str]] = []
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self.names.append([name for name in names(runner.work_dir) if name.endswith('.pth')])
+
+
+@pytest.mark.parametrize('minutes, between', [(1e-9, True), (30, False), (None, False)])
+def test_a_checkpoint_is_written_when_the_last_one_is_old(build_runner, minutes, between):
+    """Epochs of four steps, and a checkpoint after the second epoch; one in between replaces the one before it."""
+    runner = build_runner(
+        default_hooks__checkpoint__minutes=minutes, default_hooks__checkpoint__interval=2, train_cfg__max_epochs=2
+    )
+    noted = NoteNames()
+    runner.register_hook(noted)
+    runner.train()
+    assert noted.names == [[f'iter_{step}.pth'] if between else [] for step in range(1, 8)] + [
+        ['iter_7.pth'] if between else []
+    ]
+    assert names(runner.work_dir) == ['epoch_2.pth', 'last_checkpoint']
+
+
+def test_the_time_between_checkpoints_is_positive():
+    with pytest.raises(ValueError, match='minutes=0; it is a positive number, or None'):
+        SafeCheckpointHook(minutes=0)

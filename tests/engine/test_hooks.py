@@ -113,3 +113,17 @@ def test_progress_bar_works_with_an_iteration_loop(build_runner, capsys):
 def test_progress_bar_is_for_terminals(build_runner, capsys):
     build_runner().train()
     assert '12/12' not in capsys.readouterr().err
+
+
+def test_the_last_values_of_a_logged_quantity_are_kept(build_runner, monkeypatch, tmp_path):
+    whole = build_runner(work_dir=f'{tmp_path}/whole')
+    whole.train()
+    monkeypatch.setattr('looc_mm.engine.hooks.KEPT', 5)
+    runner = build_runner()
+    runner.train()
+    stored = torch.load(tmp_path / 'work/epoch_3.pth', weights_only=True)['message_hub']['log_scalars']
+    for name in ('train/loss', 'train/lr'):
+        every = whole.message_hub.get_scalar(name).data[0]
+        kept = runner.message_hub.get_scalar(name).data[0]
+        assert len(every) == 12 and kept.tolist() == every[-5:].tolist() == stored[name]['values'].tolist()
+    assert all(len(history['values']) <= 5 for history in stored.values())

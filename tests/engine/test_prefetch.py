@@ -60,7 +60,7 @@ def test_training_with_it_is_training_without_it(build_runner):
     assert torch.equal(*ends) and ends[0].abs().sum() > 0
 
 
-def test_an_iteration_based_training_is_left_alone(build_runner):
+def test_a_training_by_iterations_uses_it_too(build_runner):
     runner = build_runner(
         train_cfg=dict(_delete_=True, by_epoch=False, max_iters=5),
         train_dataloader__sampler__type='InfiniteSampler',
@@ -68,4 +68,4 @@ def test_an_iteration_based_training_is_left_alone(build_runner):
         default_hooks__checkpoint__by_epoch=False,
     )
     runner.train()
-    assert runner.iter == 5
+    assert runner.iter == 5 and isinstance(runner.train_loop.dataloader, Prefetched)

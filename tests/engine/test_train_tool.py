@@ -30,7 +30,8 @@ def parsed(toy_config):
         parser = argparse.ArgumentParser()
         add_arguments(parser, cli.train)
         arguments = vars(parser.parse_args([str(toy_config), *map(str, options)]))
-        del arguments['log'], arguments['plugin'], arguments['launcher']
+        for name in ('overwrite', 'log', 'plugin', 'launcher'):
+            del arguments[name]
         return build_config(**arguments)
 
     return parse
@@ -43,6 +44,35 @@ def test_trains_and_resumes(train, tmp_path):
     assert torch.load(work_dir / 'epoch_2.pth', weights_only=True)['meta']['iter'] == 8
     train('--work-dir', tmp_path / 'other', '--resume', work_dir / 'epoch_1.pth')
     assert torch.load(tmp_path / 'other/epoch_3.pth', weights_only=True)['meta']['iter'] == 12
+
+
+def test_a_used_work_dir_is_not_overwritten(train, tmp_path):
+    one_epoch = ['--cfg-options', 'train_cfg.max_epochs=1']
+    work_dir = tmp_path / 'work'
+    train(*one_epoch)
+    (work_dir / 'last_checkpoint').unlink()
+    before = {path: path.read_bytes() for path in work_dir.rglob('*') if path.is_file() and path.name != '.lock'}
+    ways = r'holds checkpoints .*, the last one epoch_1.pth; .*--resume, give another --work-dir, or .*--overwrite'
+    with pytest.raises(ValueError, match=ways):
+        train(*one_epoch, 'optim_wrapper.optimizer.lr=0.2')
+    assert before == {
+        path: path.read_bytes() for path in work_dir.rglob('*') if path.is_file() and path.name != '.lock'
+    }
+    (work_dir / 'epoch_9.pth').write_bytes(b'kept')
+    train('--overwrite', *one_epoch, 'optim_wrapper.optimizer.lr=0.2')
+    assert (work_dir / 'epoch_1.pth').read_bytes() != before[work_dir / 'epoch_1.pth']
+    assert (work_dir / 'epoch_9.pth').read_bytes() == b'kept'
+    train('--cfg-options', 'resume=True', f'load_from={work_dir}/epoch_1.pth', 'train_cfg.max_epochs=2')
+    assert (work_dir / 'epoch_2.pth').exists()
+    with pytest.raises(SystemExit):
+        train('--resume', '--overwrite')
+
+
+@pytest.mark.parametrize('options, said', [(['--resume'], 1), ([], 0)])
+def test_resuming_an_empty_work_dir_is_logged(train, tmp_path, options, said):
+    train(*options, '--cfg-options', 'train_cfg.max_epochs=1', f'experiment_name={uuid4().hex}')
+    (log,) = (tmp_path / 'work').glob('*/*.log')
+    assert log.read_text().count('work holds no checkpoint to resume: the training begins at step 0.') == said
 
 
 def test_non_finite_loss_is_a_failure(train):

@@ -1,5 +1,6 @@
 """A linear regression: the smallest thing that the runner trains. Batch: inputs (B, 3), targets (B, 1)."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -13,14 +14,20 @@ from looc_mm.registry import DATASETS, HOOKS, MODELS
 
 @DATASETS.register_module()
 class ToyDataset(Dataset):
-    def __init__(self):
+    """Appends the indices that are read to the file `reads`."""
+
+    def __init__(self, length=16, reads=None):
         generator = torch.Generator().manual_seed(0)
-        self.inputs = torch.randn(16, 3, generator=generator)
+        self.inputs = torch.randn(length, 3, generator=generator)
+        self.reads = reads
 
     def __len__(self):
         return len(self.inputs)
 
     def __getitem__(self, index):
+        if self.reads:
+            with open(self.reads, 'a') as file:
+                file.write(f'{index}\n')
         return dict(inputs=self.inputs[index], targets=self.inputs[index].sum(0, keepdim=True))
 
 
@@ -81,6 +88,18 @@ class DumpWeights(Hook):
     def after_train(self, runner):
         weights = getattr(runner.model, 'module', runner.model).state_dict()
         torch.save((dict(weights), torch.cat(self.inputs)), Path(runner.work_dir, f'rank_{runner.rank}.pth'))
+
+
+@HOOKS.register_module()
+class SignalItself(Hook):
+    """Sends a signal to its own process in one iteration, on one rank; `rank` None is every rank."""
+
+    def __init__(self, iteration, number=15, rank=None):
+        self.iteration, self.number, self.rank = iteration, number, rank
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter + 1 == self.iteration and self.rank in (None, runner.rank):
+            os.kill(os.getpid(), self.number)
 
 
 @HOOKS.register_module()
