@@ -33,6 +33,7 @@ ORDER = [
     'stylization',
     'stored_config',
     'models',
+    'multichannel',
     'checkpoint',
     'visualization',
     'engine',

@@ -50,13 +50,14 @@ def extract(
     """
     from looc_mm import export
     from looc_mm.models.representation import resolve_spaces
+    from looc_mm.multichannel import channels_of
     from looc_mm.plugins import load_files
 
     export.check_table(out)
     load_files(plugin)
     model = export.load_model(checkpoint, trust_checkpoint)
     chosen = resolve_spaces(model, spaces)
-    images = export.list_images(folder)
+    images = export.list_images(folder, channels_of(model))
     device = device or export.default_device()
     source = export.picture_source(model, images, size, batch_size, device, workers, amp)
     found = source.feature_set('images').to('cpu')

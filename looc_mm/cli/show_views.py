@@ -52,6 +52,7 @@ def show_views(
 
     from looc_mm.config_check.check import check_config
     from looc_mm.config_check.options import merge_options
+    from looc_mm.multichannel import share_channels
     from looc_mm.plugins import load_files
     from looc_mm.registry import TRANSFORMS
     from looc_mm.visualization import draw_views
@@ -59,6 +60,7 @@ def show_views(
     load_files(plugin)
     cfg = Config.fromfile(find_config(config))
     merge_options(cfg, cfg_options or {})
+    share_channels(cfg)
     check_config(cfg, cfg_options)
     init_default_scope(cfg.get('default_scope', 'looc_mm'))
     if 'pipeline' not in (cfg.get('model') or {}).get('data_preprocessor', {}):

@@ -14,6 +14,7 @@ from looc_mm.stack import CustomDataset
 
 from .broken import ReplaceBroken
 from .decoding import EXTENSIONS
+from .decoding import extensions as extensions_of
 from .label_file import check_label_file
 
 
@@ -119,7 +120,8 @@ class ImageFolder(ReplaceBroken, CustomDataset):
     Args:
         data_root: The folder.
         with_label: Take the sub-folders as classes, numbered in sorted order.
-        extensions: What the name of an image ends with, in either case.
+        extensions: What the name of an image ends with, in either case. By default those of the formats that are read,
+            with .npy if the pipeline loads pictures that are not 8-bit RGB.
         pipeline: Transforms, or configs of them.
         **kwargs: The other arguments of ``CustomDataset``.
 
@@ -136,16 +138,18 @@ class ImageFolder(ReplaceBroken, CustomDataset):
         self,
         data_root: str,
         with_label: bool = False,
-        extensions: Sequence[str] = EXTENSIONS,
+        extensions: Sequence[str] | None = None,
         pipeline: Sequence[dict | Callable] = (),
         **kwargs: Any,
     ) -> None:
+        # built here, as the parent's registry does not look into ours
+        steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
+        channels = next(filter(None, (getattr(step, 'channels', None) for step in steps)), None)
         super().__init__(
             data_root=os.path.expanduser(data_root),
             with_label=with_label,
-            extensions=extensions,
-            # built here, as the parent's registry does not look into ours
-            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
+            extensions=extensions_of(channels) if extensions is None else extensions,
+            pipeline=steps,
             **kwargs,
         )
 

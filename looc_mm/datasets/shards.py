@@ -105,6 +105,11 @@ def split_pipeline(dataset: Mapping[str, Any]) -> tuple[list[dict], list[dict]]:
             'shards are the pictures alone. Train from the originals, or without StylizedTexture and LoadStylized'
         )
     after = kinds.index(LoadCanvas) + 1
+    if steps[after - 1].get('in_channels') is not None:
+        raise ValueError(
+            f'The pictures of {dataset["type"]} have in_channels={steps[after - 1]["in_channels"]}; canvases in shards '
+            'are JPEGs of 8-bit RGB. Train from the originals'
+        )
     return steps[:after], steps[after:]
 
 
