@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from mmengine.dist import get_rank
 from torch import Tensor, nn
 
@@ -157,7 +158,7 @@ def share_channels(config: Any) -> None:
 
 def _loaders(value: Any) -> Iterator[Any]:
     """The configs of transforms that load pictures, at any depth."""
-    if isinstance(value, dict):
+    if isinstance(value, dict | Config):
         kind = value.get('type')
         if getattr(kind, '__name__', kind) in LOADERS:
             yield value

@@ -253,8 +253,8 @@ class LeaveOneOutPipeline(BaseTransform):
         image = results['img']
         if image.shape[2] != 3:
             raise ValueError(
-                f'LeaveOneOutPipeline got a picture with {image.shape[2]} channels; in the pipeline of a dataset it takes '
-                'RGB. Make these views on the device, in a MultiChannelPreprocessor (model.data_preprocessor).'
+                f'LeaveOneOutPipeline got a picture with {image.shape[2]} channels. In a dataset it takes RGB. '
+                'Make these views on the device, in a MultiChannelPreprocessor.'
             )
         canvas = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))[None]
         size = results.get('ori_shape', image.shape[:2])
