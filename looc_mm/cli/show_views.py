@@ -35,7 +35,7 @@ def show_views(
 
     Args:
         config: path or name of a pretraining config
-        images: pictures, and folders of pictures; left out: the config's training data
+        images: pictures, and folders and lists of pictures; left out: the config's training data
         out: picture to write
         rows: how many pictures of each folder or of the training data, chosen at random
         seed: of this choice and of the view table
@@ -77,6 +77,7 @@ def show_views(
 def load(cfg: 'Config', paths: Sequence[str], rows: int, seed: int) -> list[dict[str, Any]]:
     """What the workers hand on: canvases with the originals' sizes."""
     from looc_mm.datasets import ImageFolder
+    from looc_mm.datasets.list_file import is_list
     from looc_mm.registry import DATASETS, TRANSFORMS
 
     draw = random.Random(seed)
@@ -85,7 +86,7 @@ def load(cfg: 'Config', paths: Sequence[str], rows: int, seed: int) -> list[dict
         return [dataset[row] for row in draw.sample(range(len(dataset)), min(rows, len(dataset)))]
     found: list[str] = []
     for path in paths:
-        if not Path(path).is_dir():
+        if not Path(path).is_dir() and not is_list(path):
             found.append(path)
             continue
         folder = ImageFolder(data_root=path)

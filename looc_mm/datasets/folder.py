@@ -1,4 +1,4 @@
-"""A folder of images, of any depth, with or without classes."""
+"""A folder of images, of any depth, with or without classes, or a list of them."""
 
 import logging
 import os
@@ -16,6 +16,7 @@ from .broken import ReplaceBroken
 from .decoding import EXTENSIONS
 from .decoding import extensions as extensions_of
 from .label_file import check_label_file
+from .list_file import is_list, read_list
 
 
 @dataclass
@@ -118,7 +119,7 @@ class ImageFolder(ReplaceBroken, CustomDataset):
     ``CustomDataset``.
 
     Args:
-        data_root: The folder.
+        data_root: The folder; or a list of pictures, see :func:`looc_mm.datasets.list_file.read_list`.
         with_label: Take the sub-folders as classes, numbered in sorted order.
         extensions: What the name of an image ends with, in either case. By default those of the formats that are read,
             with .npy if the pipeline loads pictures that are not 8-bit RGB.
@@ -190,6 +191,14 @@ class ImageFolder(ReplaceBroken, CustomDataset):
         Args:
             listing: Gets what is in the folders.
         """
+        if is_list(self.img_prefix):
+            if self.with_label:
+                raise ValueError(
+                    f'{type(self).__name__} got with_label=True and the list {self.img_prefix!r}, which has no labels. '
+                    'Give a file with labels as ann_file (docs/datasets.md), or a folder with a sub-folder for a class.'
+                )
+            listing.pictures += (found := read_list(self.img_prefix))
+            return {'': found}
         if not os.path.isdir(self.img_prefix):
             raise FileNotFoundError(self._message('there is no such folder'))
         if not self.with_label:

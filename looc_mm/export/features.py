@@ -18,6 +18,7 @@ from looc_mm.checkpoint import load_model
 from looc_mm.datasets.channels import Channels, bgr_order
 from looc_mm.datasets.decoding import decode, extensions
 from looc_mm.datasets.folder import ImageFolder
+from looc_mm.datasets.list_file import is_list
 from looc_mm.datasets.transforms import PackCanvas, ResizeShortEdge, one_thread
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.files import atomic_write
@@ -98,10 +99,10 @@ class Pictures(Dataset):
 
 
 def list_images(folder: str | Path, channels: Channels | None = None) -> list[str]:
-    """Paths of all images below a folder, sorted; see :class:`looc_mm.datasets.ImageFolder`.
+    """Paths of all images below a folder, sorted, or of a list in its order; see :class:`looc_mm.datasets.ImageFolder`.
 
     Args:
-        folder: The folder.
+        folder: The folder or list.
         channels: Of pictures that are not 8-bit RGB.
 
     Raises:
@@ -111,6 +112,8 @@ def list_images(folder: str | Path, channels: Channels | None = None) -> list[st
         dataset = ImageFolder(str(folder), extensions=extensions(channels), lazy_init=True)
         return [sample['img_path'] for sample in dataset.load_data_list()]
     except FileNotFoundError as error:
+        if is_list(folder):
+            raise
         problem = 'holds no images' if Path(folder).is_dir() else 'is no folder'
         raise FileNotFoundError(
             f'{str(folder)!r} {problem}; give a folder of images, of any depth. Some files: a list of their paths.'
@@ -131,7 +134,8 @@ def picture_source(
 
     Args:
         model: As :func:`load_model` gives it, or any of MMPreTrain's with a backbone.
-        images: A folder of any depth, a list of paths, or (N, 3, H, W) uint8 RGB; see :class:`Pictures`.
+        images: A folder of any depth, a file that lists pictures, paths, or (N, 3, H, W) uint8 RGB; see
+            :class:`Pictures`.
         size: Side of the view in pixels; None for the size that the model was trained on.
         batch_size: B.
         device: Where the model is moved to and runs; None: where it is.
@@ -171,7 +175,8 @@ def get_features(
 
     Args:
         checkpoint_or_model: A file for :func:`load_model`, or what it gave.
-        images: A folder of any depth, a list of paths, or (N, 3, H, W) uint8 RGB; see :class:`Pictures`.
+        images: A folder of any depth, a file that lists pictures, paths, or (N, 3, H, W) uint8 RGB; see
+            :class:`Pictures`.
         space: None for V, in LooC++ all spaces; else the name of a space, or several names joined by '+', which are
             concatenated in this order.
         batch_size: B.
