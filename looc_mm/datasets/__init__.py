@@ -4,6 +4,7 @@ from .cub import CUB
 from .factors import Factors
 from .flowers102 import Flowers102
 from .folder import ImageFolder
+from .hugging_face import HuggingFaceDataset
 from .imagenet_c import CorruptedFolder, ImageNetC
 from .in100 import IN100
 from .inat2019 import INat2019
@@ -20,6 +21,7 @@ __all__ = [
     'CropBorder',
     'Factors',
     'Flowers102',
+    'HuggingFaceDataset',
     'IN100',
     'INat2019',
     'ImageFolder',

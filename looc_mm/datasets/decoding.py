@@ -88,12 +88,13 @@ def extensions(channels: Channels | None) -> tuple[str, ...]:
     return EXTENSIONS if channels is None else (*EXTENSIONS, NPY)
 
 
-def decode(path: str, channels: Channels | None = None) -> np.ndarray:
+def decode(path: str, channels: Channels | None = None, data: bytes | None = None) -> np.ndarray:
     """Decode a file.
 
     Args:
         path: The file.
         channels: For pictures that are not 8-bit RGB.
+        data: The content, if it was read already; ``path`` is then for messages.
 
     Returns:
         (H, W, 3) uint8 BGR, upright as its EXIF says, composited on white. With ``channels`` (H, W, C) as of
@@ -103,10 +104,14 @@ def decode(path: str, channels: Channels | None = None) -> np.ndarray:
         PictureError: The file is not a picture that looc_mm reads.
         OSError: The file cannot be read; ``FileNotFoundError`` if there is none.
     """
-    return _decoded(path).img if channels is None else decode_channels(_content(path), path, channels)
+    if channels is None:
+        return _decoded(path, data=data).img
+    return decode_channels(_content(path, data), path, channels)
 
 
-def decode_for(path: str, size: int, channels: Channels | None = None) -> tuple[np.ndarray, tuple[int, int]]:
+def decode_for(
+    path: str, size: int, channels: Channels | None = None, data: bytes | None = None
+) -> tuple[np.ndarray, tuple[int, int]]:
     """Decode a file for a canvas: a large JPEG at a half, a quarter or an eighth of its size, twice as fast.
 
     Both sides stay at least twice the canvas's. Then canvases agree with those from all pixels to 44 dB in the median,
@@ -116,6 +121,7 @@ def decode_for(path: str, size: int, channels: Channels | None = None) -> tuple[
         path: The file.
         size: Side of the canvas, in pixels.
         channels: For pictures that are not 8-bit RGB, which are decoded whole.
+        data: The content, if it was read already; ``path`` is then for messages.
 
     Returns:
         (H, W, 3) uint8 BGR, or (H, W, C), as of :func:`decode`; and the original's height and width, upright too.
@@ -125,9 +131,9 @@ def decode_for(path: str, size: int, channels: Channels | None = None) -> tuple[
         OSError: The file cannot be read.
     """
     if channels is not None:
-        img = decode(path, channels)
+        img = decode(path, channels, data)
         return img, img.shape[:2]
-    picture = _decoded(path, size)
+    picture = _decoded(path, size, data)
     return picture.img, picture.shape
 
 
@@ -222,7 +228,7 @@ def look_at(path: str) -> tuple[str, str, bool]:
         The kind and the reason of what is wrong, both '' if nothing is; and whether a pixel is not opaque.
     """
     try:
-        return '', '', _read(path).transparent
+        return '', '', decode_bytes(_content(path), path).transparent
     except PictureError as error:
         return error.kind, error.reason, False
     except FileNotFoundError:
@@ -251,22 +257,19 @@ def warn_once(topic: str, text: str) -> None:
         print_log(f'{text} (logged once per process)', logger='current', level=logging.WARNING)
 
 
-def _decoded(path: str, size: int | None = None) -> Picture:
+def _decoded(path: str, size: int | None = None, data: bytes | None = None) -> Picture:
     """A picture; the first transparent picture of this process is logged."""
-    picture = _read(path, size)
+    picture = decode_bytes(_content(path, data), path, size)
     if picture.transparent:
         warn_once('transparent', f'{path!r} is transparent; transparent pictures are composited on white')
     return picture
 
 
-def _read(path: str, size: int | None = None) -> Picture:
-    return decode_bytes(_content(path), path, size)
-
-
-def _content(path: str) -> bytes:
+def _content(path: str, data: bytes | None = None) -> bytes:
     try:
-        with open(path, 'rb') as file:
-            data = file.read()
+        if data is None:
+            with open(path, 'rb') as file:
+                data = file.read()
     except FileNotFoundError:
         raise FileNotFoundError(
             f'There is no file {path!r}. It was listed and has gone since, or a list or a link leads to it.'

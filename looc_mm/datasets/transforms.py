@@ -68,7 +68,7 @@ class LoadImageFromFile(BaseTransform):
         """Decode a file.
 
         Args:
-            results: Holds ``img_path``.
+            results: Holds ``img_path`` and maybe ``img_bytes``, the content of the file, which is removed.
 
         Returns:
             ``results`` with ``img`` (H, W, 3) uint8 BGR, or as of
@@ -78,7 +78,7 @@ class LoadImageFromFile(BaseTransform):
             FileNotFoundError: There is no file ``img_path``.
             PictureError: The file is not a picture that looc_mm reads.
         """
-        results['img'] = decode(results['img_path'], self.channels)
+        results['img'] = decode(results['img_path'], self.channels, results.pop('img_bytes', None))
         results['img_shape'] = results['ori_shape'] = results['img'].shape[:2]
         return results
 
@@ -159,7 +159,8 @@ class LoadCanvas(BaseTransform):
         """Make the canvas.
 
         Args:
-            results: Holds ``img``, a (H, W, 3) uint8 BGR array, or else ``img_path``.
+            results: Holds ``img``, a (H, W, 3) uint8 BGR array, or else ``img_path`` and maybe ``img_bytes``, the content
+                of the file, which is removed.
 
         Returns:
             ``results`` with ``img`` (size, size, 3) uint8 BGR, or (size, size, C), and ``ori_shape`` (height, width).
@@ -171,14 +172,14 @@ class LoadCanvas(BaseTransform):
         if 'img' in results:
             img, shape = results['img'], results['img'].shape[:2]
         else:
-            img, shape = self._decode(results['img_path'])
+            img, shape = self._decode(results['img_path'], results.pop('img_bytes', None))
         results['ori_shape'] = shape
         results['img'] = to_square(img, self.size, self.antialias)
         return results
 
-    def _decode(self, path: str) -> tuple[np.ndarray, tuple[int, int]]:
+    def _decode(self, path: str, data: bytes | None) -> tuple[np.ndarray, tuple[int, int]]:
         try:
-            return decode_for(path, self.size, self.channels)
+            return decode_for(path, self.size, self.channels, data)
         except PictureError as error:
             if self.ignore_broken:
                 raise
