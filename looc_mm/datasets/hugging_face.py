@@ -79,7 +79,7 @@ class HuggingFaceDataset(ContainedPictures):
             import datasets
         except ImportError as error:
             raise ImportError(
-                "HuggingFaceDataset needs the package datasets: pip install 'looc_mm[datasets]', or pip install datasets"
+                "HuggingFaceDataset needs the package datasets: pip install 'looc_mm[datasets]'"
             ) from error
         if not os.path.isdir(self.data_root):
             raise FileNotFoundError(f'HuggingFaceDataset got {self.data_root!r}; there is no such folder.')
