@@ -86,6 +86,7 @@ ARGUMENTS: dict[str, dict[str, Any] | Callable[[Path], dict[str, Any]]] = {
     'ImageFolder': dict(data_root='nowhere', lazy_init=True),
     'ImageNetC': dict(data_root='nowhere', corruption='fog', severity=3, lazy_init=True),
     'ObjectNet13': dict(data_root='nowhere', lazy_init=True),
+    'WebDatasetTars': dict(data_root='nowhere', lazy_init=True),
     'Monitor': dict(config=str(ROOT / 'configs/linear_eval/factors.py')),
     'PartialEpochs': dict(pictures=3),
     'Pretrained': dict(checkpoint='nowhere.pth'),

@@ -13,6 +13,7 @@ from .partial_epochs import PartialEpochs
 from .shards import CanvasShards, ShardSampler
 from .stylized import LoadStylized
 from .transforms import LoadCanvas, LoadImageFromFile, PackCanvas, ResizeShortEdge
+from .web_dataset import WebDatasetTars
 
 __all__ = [
     'CUB',
@@ -36,4 +37,5 @@ __all__ = [
     'ReplaceBroken',
     'ResizeShortEdge',
     'ShardSampler',
+    'WebDatasetTars',
 ]

@@ -159,8 +159,8 @@ class LoadCanvas(BaseTransform):
         """Make the canvas.
 
         Args:
-            results: Holds ``img``, a (H, W, 3) uint8 BGR array, or else ``img_path`` and maybe ``img_bytes``, the content of
-                the file, which is removed.
+            results: Holds ``img``, a (H, W, 3) uint8 BGR array, or else ``img_path`` and maybe ``img_bytes``, the
+                content of the file, which is removed.
 
         Returns:
             ``results`` with ``img`` (size, size, 3) uint8 BGR, or (size, size, C), and ``ori_shape`` (height, width).
