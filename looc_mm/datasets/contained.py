@@ -11,7 +11,12 @@ class ContainedPictures(ReplaceBroken):
 
     A subclass lists its samples without ``img_path``, and says where a picture is and what its bytes are. The pipeline
     gets them as ``img_path``, a name for messages, and ``img_bytes``.
+
+    Attributes:
+        fingerprint: Of the pictures, wherever they are; subclasses set it when they list the samples.
     """
+
+    fingerprint = ''
 
     @abstractmethod
     def place(self, info: dict[str, Any]) -> str:

@@ -43,7 +43,6 @@ class HuggingFaceDataset(ContainedPictures):
         **kwargs: Any,
     ) -> None:
         self.split, self.image, self.label = split, image, label
-        self.fingerprint = ''  # by which cached features know what they are of
         super().__init__(
             ann_file='', data_root=os.path.expanduser(data_root), pipeline=build_pipeline(pipeline), **kwargs
         )

@@ -9,6 +9,7 @@ import os
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from glob import escape, glob
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -55,6 +56,7 @@ class WebDatasetTars(ContainedPictures):
         channels = next(filter(None, (getattr(step, 'channels', None) for step in steps)), None)
         self.endings = tuple(each[1:] for each in extensions(channels)) if image is None else (image.lower(),)
         self.tars: list[str] = []
+        self.stamps: tuple[int, ...] = ()  # by which cached features know what they are of
         super().__init__(ann_file='', data_root=os.path.expanduser(data_root), pipeline=steps, **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -63,10 +65,13 @@ class WebDatasetTars(ContainedPictures):
         self.tars = sorted(glob(os.path.join(escape(root), '*.tar') if os.path.isdir(root) else root))
         if not self.tars:
             raise FileNotFoundError(
-                f'WebDatasetTars got {root!r} ({os.path.abspath(root)}); no .tar is there. Give a folder with tars, or a '
-                f'pattern such as data/train-*.tar.'
+                f'WebDatasetTars got {root!r} ({os.path.abspath(root)}); no .tar is there. Give a folder with tars, or '
+                f'a pattern such as data/train-*.tar.'
             )
+        self.stamps = tuple(os.stat(tar).st_mtime_ns for tar in self.tars)
         found = [sample for number in range(len(self.tars)) for sample in self._samples(number)]
+        listed = [(os.path.basename(self.tars[each['tar']]), sorted(each.items())) for each in found]
+        self.fingerprint = sha256(repr(listed).encode()).hexdigest()
         if not found:
             raise FileNotFoundError(
                 f'{len(self.tars)} tars of {root!r} hold no picture; names of pictures end with '
@@ -94,9 +99,10 @@ class WebDatasetTars(ContainedPictures):
                 before, sample = (folder, key), {}
             if ending.lower() in self.endings:
                 if sample.get('key'):
+                    other = sample['key'].rpartition('/')[2].partition('.')[2]
                     raise ValueError(
                         f'{self.tars[number]} has two pictures of one sample, {sample["key"]} and {member.name}. Choose '
-                        f'by image={ending!r} or image={sample["key"].rpartition("/")[2].partition(".")[2]!r}.'
+                        f'by image={ending!r} or image={other!r}.'
                     )
                 sample |= dict(tar=number, offset=member.offset_data, length=member.size, key=member.name)
             elif self.label is not None and ending == self.label:
@@ -117,8 +123,8 @@ class WebDatasetTars(ContainedPictures):
                         yield member
         except tarfile.TarError as error:
             raise ValueError(
-                f'{path!r} ({size:,} bytes) cannot be read as a plain tar: {error}. Copy it again from its source; unpack a '
-                f'compressed one (gunzip), because pictures are read at any place.'
+                f'{path!r} ({size:,} bytes) cannot be read as a plain tar: {error}. Copy it again from its source; unpack '
+                f'a compressed tar (gunzip), because pictures are read at any place.'
             ) from error
 
     def _whole(self, sample: dict[str, Any], number: int) -> Iterator[dict]:
