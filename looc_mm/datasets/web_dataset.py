@@ -101,8 +101,8 @@ class WebDatasetTars(ContainedPictures):
                 if sample.get('key'):
                     other = sample['key'].rpartition('/')[2].partition('.')[2]
                     raise ValueError(
-                        f'{self.tars[number]} has two pictures of one sample, {sample["key"]} and {member.name}. Choose '
-                        f'by image={ending!r} or image={other!r}.'
+                        f'{self.tars[number]} has two pictures of one sample, {sample["key"]} and {member.name}. '
+                        f'Choose by image={ending!r} or image={other!r}.'
                     )
                 sample |= dict(tar=number, offset=member.offset_data, length=member.size, key=member.name)
             elif self.label is not None and ending == self.label:
@@ -123,8 +123,8 @@ class WebDatasetTars(ContainedPictures):
                         yield member
         except tarfile.TarError as error:
             raise ValueError(
-                f'{path!r} ({size:,} bytes) cannot be read as a plain tar: {error}. Copy it again from its source; unpack '
-                f'a compressed tar (gunzip), because pictures are read at any place.'
+                f'{path!r} ({size:,} bytes) cannot be read as a plain tar: {error}. Copy it again from its source; '
+                f'unpack a compressed tar (gunzip), because pictures are read at any place.'
             ) from error
 
     def _whole(self, sample: dict[str, Any], number: int) -> Iterator[dict]:

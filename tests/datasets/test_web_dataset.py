@@ -28,13 +28,9 @@ def write(path, *members: tuple[str, bytes], mode: str = 'w', **options) -> None
 def root(tmp_path, request):
     """Two tars with 3 and 2 pictures; the names of the second are longer than ustar's 100 letters where they may be."""
     long = 'x' * (40 if request.param == tarfile.USTAR_FORMAT else 150)
-    write(
-        tmp_path / 'b.tar',
-        *((f'{long}/{key}.{ending}', content) for key, ending, content in [
-            ('8', 'png', png(3)), ('8', 'cls', b'1'), ('8', 'txt', b'a cat'), ('9', 'json', b'{}'), ('10', 'cls', b'0'), ('10', 'PNG', png(4)),
-        ]),
-        format=request.param,
-    )  # fmt: skip
+    members = [('8.png', png(3)), ('8.cls', b'1'), ('8.txt', b'a cat'), ('9.json', b'{}')]
+    members += [('10.cls', b'0'), ('10.PNG', png(4))]
+    write(tmp_path / 'b.tar', *((f'{long}/{name}', content) for name, content in members), format=request.param)
     write(
         tmp_path / 'a.tar',
         *[('000.png', png(0)), ('000.seg.png', png(9)), ('000.cls', b'2\n'), ('._000.png', b'of a Mac')],
