@@ -1,5 +1,6 @@
 from .broken import ReplaceBroken
 from .checks import Part
+from .contained import ContainedPictures
 from .cub import CUB
 from .factors import Factors
 from .flowers102 import Flowers102
@@ -18,6 +19,7 @@ from .web_dataset import WebDatasetTars
 __all__ = [
     'CUB',
     'CanvasShards',
+    'ContainedPictures',
     'CorruptedFolder',
     'CropBorder',
     'Factors',

@@ -77,8 +77,8 @@ def test_samplers_and_workers_read_it(root):
 def test_cached_features_know_the_pictures(root):
     from tests.evaluation.fake import FakeModel
 
-    steps = [LoadCanvas(size=32), PackCanvas()]
-    keys = [cache_key(FakeModel(), WebDatasetTars(str(root), pipeline=steps)) for _ in range(2)]
+    model, steps = FakeModel(), [LoadCanvas(size=32), PackCanvas()]
+    keys = [cache_key(model, WebDatasetTars(str(root), pipeline=steps)) for _ in range(2)]
     before = data_hash(WebDatasetTars(str(root), pipeline=steps))
     (root / 'moved').mkdir()
     for name in ('a.tar', 'b.tar'):
@@ -86,7 +86,7 @@ def test_cached_features_know_the_pictures(root):
     assert data_hash(WebDatasetTars(str(root / 'moved'), pipeline=steps)) == before
     write(root / 'moved/b.tar', ('8.png', png(8)))
     assert data_hash(WebDatasetTars(str(root / 'moved'), pipeline=steps)) != before
-    assert keys[0] == keys[1] != cache_key(FakeModel(), WebDatasetTars(str(root / 'moved'), pipeline=steps))
+    assert keys[0] == keys[1] != cache_key(model, WebDatasetTars(str(root / 'moved'), pipeline=steps))
 
 
 def test_what_is_wrong_is_named(tmp_path):
