@@ -195,7 +195,7 @@ class ImageFolder(ReplaceBroken, CustomDataset):
             if self.with_label:
                 raise ValueError(
                     f'{type(self).__name__} got with_label=True and the list {self.img_prefix!r}, which has no labels. '
-                    'Give a file with labels as ann_file (docs/datasets.md), or a folder with a sub-folder for a class.'
+                    'Give a file with lines such as "a/1.jpg 3" as ann_file, or a folder with sub-folders of classes.'
                 )
             listing.pictures += (found := read_list(self.img_prefix))
             return {'': found}
