@@ -191,13 +191,13 @@ class ImageFolder(ReplaceBroken, CustomDataset):
         Args:
             listing: Gets what is in the folders.
         """
-        if is_list(self.img_prefix):
+        if is_list(source := self.img_prefix.rstrip(os.sep)):
             if self.with_label:
                 raise ValueError(
-                    f'{type(self).__name__} got with_label=True and the list {self.img_prefix!r}, which has no labels. '
+                    f'{type(self).__name__} got with_label=True and the list {source!r}, which has no labels. '
                     'Give a file with lines such as "a/1.jpg 3" as ann_file, or a folder with sub-folders of classes.'
                 )
-            listing.pictures += (found := read_list(self.img_prefix))
+            listing.pictures += (found := read_list(source))
             return {'': found}
         if not os.path.isdir(self.img_prefix):
             raise FileNotFoundError(self._message('there is no such folder'))
