@@ -244,18 +244,18 @@ def check_channels(augmentation: AtomicAugmentation, channels: int) -> None:
     """
     if channels == 3 or augmentation.all_channels:
         return
-    problem = ''
     if augmentation.all_channels is None:
-        problem = 'does not know whether it changes the place of pixels, and so all channels, or the colour'
+        problem = 'does not know whether it changes the places of pixels, in all channels, or the colour'
+        remedy = 'Set all_channels=True for places, or all_channels=False to give it red, green and blue.'
     elif channels == 2:
         problem = 'is for pictures with red, green and blue, or with one channel'
+        remedy = 'Leave it out, or set all_channels=True if it takes every number of channels.'
     elif tuple(map(int, augmentation.output_size((64, 64)))) != (64, 64):
         problem = 'changes the size of red, green and blue alone'
-    if problem:
-        raise ValueError(
-            f'{augmentation} {problem}; the pictures have in_channels={channels}. Set all_channels=True if it takes '
-            f'every number of channels, all_channels=False to give it red, green and blue, or leave it out.'
-        )
+        remedy = 'Set all_channels=True.'
+    else:
+        return
+    raise ValueError(f'{augmentation} {problem}; the pictures have in_channels={channels}. {remedy}')
 
 
 def apply_to_channels(augmentation: AtomicAugmentation, images: Tensor, params: Params) -> Tensor:
