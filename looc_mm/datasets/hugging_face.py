@@ -107,7 +107,7 @@ class HuggingFaceDataset(ContainedPictures):
         columns = [name for name, feature in table.features.items() if is_picture(feature)]
         if self.image is None and len(columns) == 1:
             return columns[0]
-        if self.image not in columns:
+        if self.image is None or self.image not in columns:
             raise ValueError(
                 f'HuggingFaceDataset got image={self.image!r} for {self.data_root!r}; its columns of pictures are '
                 f'{columns}, of {list(table.features)}.'
