@@ -231,8 +231,8 @@ class PackCanvas(BaseTransform):
 
         Returns:
             ``inputs`` (3, H, W) uint8 RGB, or (C, H, W) uint8 or float32; ``image_size`` (2,) int64 original height and
-            width; and, if the sample has any, ``candidates`` (K, 3, H, W) uint8 RGB and ``labels`` {key: int of a class,
-            or float of a number}.
+            width; and, if the sample has any, ``candidates`` (K, 3, H, W) uint8 RGB and ``labels`` {key: int of a
+            class, or float of a number}.
         """
         packed = {'inputs': _planes([results['img']])[0], 'image_size': torch.tensor(results['ori_shape'])}
         if 'candidates' in results:
