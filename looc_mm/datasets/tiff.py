@@ -47,6 +47,10 @@ def read_tiff(data: bytes, check_size: Callable[[int, int], None]) -> np.ndarray
     file = io.BytesIO(data)
     file.seek(tags.next)
     tags.load(file)
+    places = (324, 325) if 322 in tags else (273, 279)
+    if any(tag not in tags for tag in (256, 257, *places)):
+        raise ValueError('its directory is cut short')
+    offsets, lengths = (tags[tag] for tag in places)
     height, width, channels = int(tags[257]), int(tags[256]), int(tags.get(277, 1))
     check_size(height, width)
     type_ = _type(tags, '<' if data[:2] == b'II' else '>')
@@ -56,9 +60,9 @@ def read_tiff(data: bytes, check_size: Callable[[int, int], None]) -> np.ndarray
             f'it is compressed by method {compression}; read are none, Deflate, LZW, PackBits, LZMA, Zstd'
         )
     if 322 in tags:
-        rows, columns, offsets, lengths = int(tags[323]), int(tags[322]), tags[324], tags[325]
+        rows, columns = int(tags[323]), int(tags[322])
     else:
-        rows, columns, offsets, lengths = min(int(tags.get(278, height)), height), width, tags[273], tags[279]
+        rows, columns = min(int(tags.get(278, height)), height), width
     apart = int(tags.get(284, 1)) == 2  # each channel has blocks of its own
     depth = 1 if apart else channels
     across, down = -(-width // columns), -(-height // rows)

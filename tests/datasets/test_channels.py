@@ -71,7 +71,7 @@ def test_a_damaged_tiff_is_named(tmp_path):
     path, whole = tmp_path / 'a.tif', tiff(bands(5, 'u2'), deflate=True)
     for at in range(0, len(whole), 97):
         path.write_bytes(whole[:at] or b'II*\0')
-        with pytest.raises(PictureError, match=f'^{re.escape(repr(str(path)))}.* {path.stat().st_size:,} bytes'):
+        with pytest.raises(PictureError, match=rf'^{re.escape(repr(str(path)))}.*\({path.stat().st_size:,} bytes'):
             decode(str(path), Channels(5, WHOLE))
 
 
@@ -90,7 +90,7 @@ def test_what_a_tiff_may_not_have(tmp_path, tags, problem):
 
 
 def test_a_tiff_that_claims_to_be_huge_is_refused(tmp_path):
-    with pytest.raises(PictureError, match='has 45 x 2,000,000,000 pixels'):
+    with pytest.raises(PictureError, match='has 2,000,000,000 x 45 pixels'):
         decoded(tmp_path / 'a.tif', tiff(bands(4), t256=2_000_000_000), 4)
 
 
