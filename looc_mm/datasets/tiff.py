@@ -43,12 +43,14 @@ def read_tiff(data: bytes, check_size: Callable[[int, int], None]) -> np.ndarray
         Unsupported: The type of the pixels or the compression is not read.
         Exception: The file is damaged.
     """
-    tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if 43 in data[2:4] else 8])  # BigTIFF
-    file = io.BytesIO(data)
-    file.seek(tags.next)
+    big = 43 in data[2:4]  # BigTIFF
+    tags = TiffImagePlugin.ImageFileDirectory_v2(data[: 16 if big else 8])
+    file, start = io.BytesIO(data), tags.next
+    file.seek(start)
     tags.load(file)
     places = (324, 325) if 322 in tags else (273, 279)
-    if any(tag not in tags for tag in (256, 257, *places)):
+    entries = int.from_bytes(data[start : start + (8 if big else 2)], 'little' if data[:2] == b'II' else 'big')
+    if len(tags) < entries or any(tag not in tags for tag in (256, 257, *places)):  # Pillow passes over bad entries
         raise ValueError('its directory is cut short')
     offsets, lengths = (tags[tag] for tag in places)
     height, width, channels = int(tags[257]), int(tags[256]), int(tags.get(277, 1))
