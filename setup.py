@@ -85,6 +85,7 @@ setup(
         'completion': ['argcomplete>=3.5,<4'],
         'export': EXPORT,
         'parquet': ['pyarrow>=18'],
+        'datasets': ['datasets>=5'],
         'kornia': ['kornia>=0.9,<0.10; python_version >= "3.11"'],
         'timm': ['timm>=1.0.31,<1.1'],
         'tensorboard': ['tensorboard>=2.18'],

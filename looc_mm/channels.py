@@ -14,6 +14,8 @@ SIDE = 64  # pixels, where the size of the views is not known
 def output_channels(backbone: nn.Module, side: int | None = None) -> int:
     """C of a backbone that gives (B, C, h, w) or (B, C), or a sequence of outputs whose last one counts.
 
+    Its first convolution gives the number of channels that it takes; 3 without a convolution.
+
     The pass runs on the meta device, which computes shapes alone. Networks that need numbers run once on zeros.
 
     Args:
@@ -23,7 +25,8 @@ def output_channels(backbone: nn.Module, side: int | None = None) -> int:
     Raises:
         ValueError: It does not run on such pictures, or gives something else.
     """
-    shape = (1, 3, side or SIDE, side or SIDE)
+    first = next((each for each in backbone.modules() if isinstance(each, nn.Conv2d)), None)
+    shape = (1, 3 if first is None else first.in_channels, side or SIDE, side or SIDE)
     tensors = {**dict(backbone.named_parameters()), **dict(backbone.named_buffers())}
     device = next(iter(tensors.values())).device if tensors else torch.device('cpu')
     with _evaluated(backbone), torch.no_grad():

@@ -78,5 +78,7 @@ def numbered_checkpoints(folder: Path) -> list[Path]:
 
 
 def folder_name(folder: Path) -> str:
-    """A name for the pictures: the folder's, or its parent's for ``train``."""
+    """A name for the pictures: the folder's, or its parent's for ``train``; a list's without its ending."""
+    if folder.suffix.lower() in ('.txt', '.csv') and not folder.is_dir():
+        return folder.stem
     return folder.parent.name if folder.name == 'train' and folder.parent.name else folder.name

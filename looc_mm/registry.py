@@ -13,7 +13,11 @@ from mmengine.registry import Registry, build_from_cfg
 from looc_mm.stack import registry as mmpretrain
 
 PLUGINS = 'looc_mm.plugins'  # imports what installed packages register
-ANY_AUGMENTATION = {'name': str, 'owns_space': bool}  # arguments of every augmentation, and their types
+ANY_AUGMENTATION = {
+    'name': str,
+    'owns_space': bool,
+    'all_channels': bool,
+}  # arguments of every augmentation, and their types
 
 
 def _build_augmentation(cfg: dict, registry: Registry, **kwargs: Any) -> Any:
@@ -59,7 +63,7 @@ def _child(parent: Registry, *locations: str) -> Registry:
     return Registry(parent.name, parent=parent, scope='looc_mm', locations=[*locations, PLUGINS])
 
 
-MODELS = _child(mmpretrain.MODELS, 'looc_mm.models')
+MODELS = _child(mmpretrain.MODELS, 'looc_mm.models', 'looc_mm.multichannel')
 TRANSFORMS = _child(mmpretrain.TRANSFORMS, 'looc_mm.datasets', 'looc_mm.views')
 DATASETS = _child(mmpretrain.DATASETS, 'looc_mm.datasets')
 DATA_SAMPLERS = _child(mmpretrain.DATA_SAMPLERS, 'looc_mm.datasets')

@@ -4,6 +4,7 @@ Shapes
     n  spaces that leave one augmentation out      S = n + 1  spaces, the invariant one first
     B  images in the batch                         V = S + 1  views: q, k_0, and k_i for each space
     H, W  the canvas                               h, w  a view
+    C  channels of the pictures, 3 for RGB
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from looc_mm.augmentations import AtomicAugmentation, GeometricAugmentation, Params, StylizedTexture
-from looc_mm.augmentations.base import ImageSize, fuses, size_per_image, warp
+from looc_mm.augmentations.base import ImageSize, apply_to_channels, fuses, size_per_image, warp
 from looc_mm.augmentations.contract import refuse_broken
 from looc_mm.augmentations.names import INVARIANT, check_names
 from looc_mm.registry import AUGMENTATIONS, TRANSFORMS
@@ -34,6 +35,19 @@ def view_names(spaces: Sequence[str]) -> tuple[str, ...]:
 def unit_range(canvas: Tensor) -> Tensor:
     """A uint8 canvas as float32 in [0, 1]; a float one as float32."""
     return canvas.float() / 255 if canvas.dtype == torch.uint8 else canvas.float()
+
+
+def to_rgb(images: Tensor) -> Tensor:
+    """What people see of pictures with any number of channels: the first three, or the first one as grey.
+
+    Args:
+        images: (..., C, H, W) uint8, or float in [0, 1].
+
+    Returns:
+        (..., 3, H, W) float32 in [0, 1].
+    """
+    shown = images[..., :3, :, :] if images.shape[-3] >= 3 else images[..., :1, :, :]
+    return unit_range(shown).expand(*shown.shape[:-3], 3, *shown.shape[-2:])
 
 
 @TRANSFORMS.register_module()
@@ -126,20 +140,20 @@ class LeaveOneOutPipeline(BaseTransform):
         """Make the views that a table describes; draws nothing.
 
         Args:
-            canvas: (B, 3, H, W) RGB, uint8 or float in [0, 1].
+            canvas: (B, C, H, W), RGB for C = 3, uint8 or float in [0, 1].
             table: What :meth:`sample` gave.
-            candidates: (B, K, 3, H, W) like the canvas, from which ``StylizedTexture`` chooses; not read without it.
+            candidates: (B, K, C, H, W) like the canvas, from which ``StylizedTexture`` chooses; not read without it.
 
         Returns:
-            (S + 1, B, 3, h, w) float32 in [0, 1]: q, k_0, then one key per space in order.
+            (S + 1, B, C, h, w) float32 in [0, 1]: q, k_0, then one key per space in order.
         """
         height, width = self.view_size(canvas.shape[-2:])
-        batch = len(canvas)
+        batch, channels = canvas.shape[:2]
         if canvas.device.type != 'cpu':
             return self._apply(canvas, table, candidates).contiguous()
         # On a CPU the whole batch at once would leave its caches at every step: 2-4 times slower.
-        step = max(1, CPU_CHUNK // (len(self.views) * 3 * height * width))
-        out = torch.empty(len(self.views), batch, 3, height, width)
+        step = max(1, CPU_CHUNK // (len(self.views) * channels * height * width))
+        out = torch.empty(len(self.views), batch, channels, height, width)
         for start in range(0, batch, step):
             rows = slice(start, start + step)
             some = None if candidates is None else candidates[rows]
@@ -153,14 +167,14 @@ class LeaveOneOutPipeline(BaseTransform):
             views = unit_range(torch.stack(chosen))
         else:
             images = unit_range(canvas).contiguous()
-            views = images.expand(len(self.views), *images.shape)  # V x B x 3 x H x W, no copy
+            views = images.expand(len(self.views), *images.shape)  # V x B x C x H x W, no copy
             augmentations = self.augmentations
         for geometric, group in groupby(augmentations, lambda each: isinstance(each, GeometricAugmentation)):
             if geometric:
                 views = self._warp(views, table, group)
                 continue
             for augmentation in group:
-                flat = augmentation.apply(views.flatten(0, 1), self._params(table, augmentation))
+                flat = apply_to_channels(augmentation, views.flatten(0, 1), self._params(table, augmentation))
                 views = flat.unflatten(0, (len(self.views), -1))
         return views
 
@@ -237,6 +251,11 @@ class LeaveOneOutPipeline(BaseTransform):
         epoch repeats the draws of the first.
         """
         image = results['img']
+        if image.shape[2] != 3:
+            raise ValueError(
+                f'LeaveOneOutPipeline got a picture with {image.shape[2]} channels. In a dataset it takes RGB. '
+                'Make these views on the device, in a MultiChannelPreprocessor.'
+            )
         canvas = torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1)))[None]
         size = results.get('ori_shape', image.shape[:2])
         views = self.apply(canvas, self.sample(1, None, size))[:, 0]

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from torch import Tensor
 from torch.utils.data import default_collate
 
-from looc_mm.views import LeaveOneOutPipeline
+from looc_mm.views import LeaveOneOutPipeline, to_rgb
 
 COLORS = ('#8a8f98', '#d1495b', '#2e86ab', '#edae49', '#3c896d')  # bars by method, in order
 
@@ -37,7 +37,7 @@ def draw_views(
         figure: Where to draw.
         pipeline: What makes the views.
         samples: What a dataset gives: ``inputs`` (3, H, W) uint8 RGB, ``image_size`` (2,) of the original,
-            and maybe ``candidates`` (K, 3, H, W).
+            and maybe ``candidates`` (K, 3, H, W). Of pictures (C, H, W) the first three channels are drawn.
         seed: Of the view table.
         words: Write below each view what was done to make it.
     """
@@ -47,7 +47,7 @@ def draw_views(
         batch = default_collate([sample])
         table = pipeline.sample(1, generator, batch['image_size'])
         views = pipeline.apply(batch['inputs'], table, batch.get('candidates'))[:, 0]
-        pictures = [sample['inputs'] / 255, *views]  # each 3 x H x W
+        pictures = [to_rgb(each) for each in (sample['inputs'], *views)]  # each 3 x H x W
         said = pipeline.words(table) if words else {view: [''] for view in pipeline.views}
         texts = ['', *(said[view][0] for view in pipeline.views)]
         for axis, picture, text in zip(row, pictures, texts, strict=True):

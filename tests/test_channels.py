@@ -24,6 +24,7 @@ class OfNumbers(nn.Module):
     'config',
     [
         dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, out_indices=(1, 2)),
+        dict(type='ResNet', depth=18, in_channels=12),
         dict(type='ConvNeXt', arch='atto'),
         dict(type='VisionTransformer', arch='deit-tiny', img_size=32, patch_size=16, out_type='cls_token'),
         dict(type='TimmFeatures', name='mobilenetv3_small_050'),
@@ -40,7 +41,8 @@ def test_it_is_that_of_a_pass_with_numbers(config):
     assert [module.training for module in backbone.modules()] == modes and True in modes
     assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
     backbone.eval()
-    assert found == backbone(torch.zeros(1, 3, 32, 32))[-1].shape[1]
+    channels = config.get('in_channels', 3)
+    assert found == backbone(torch.zeros(1, channels, 32, 32))[-1].shape[1]
 
 
 def test_a_network_that_needs_numbers_gets_them():

@@ -35,6 +35,7 @@ ORDER = [
     'stylization',
     'stored_config',
     'models',
+    'multichannel',
     'checkpoint',
     'visualization',
     'engine',

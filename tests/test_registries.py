@@ -66,6 +66,10 @@ ARGUMENTS: dict[str, dict[str, Any] | Callable[[Path], dict[str, Any]]] = {
     'LeaveOneOutPreprocessor': dict(
         pipeline=dict(type='LeaveOneOutPipeline', augmentations=[dict(type='RandomResizedCrop', size=32)])
     ),
+    'MultiChannelPreprocessor': dict(
+        in_channels=4,
+        pipeline=dict(type='LeaveOneOutPipeline', augmentations=[dict(type='RandomResizedCrop', size=32)]),
+    ),
     'HeadPerSpaceNeck': dict(in_channels=8, hid_channels=8, spaces=['invariant', 'color']),
     'QueuePerHeadNeck': dict(in_channels=8, hid_channels=8, queue_len=8, spaces=['invariant', 'color']),
     'LeaveOneOutPipeline': dict(augmentations=[dict(type='RandomResizedCrop', size=32), dict(type='ColorJitter')]),
@@ -78,9 +82,11 @@ ARGUMENTS: dict[str, dict[str, Any] | Callable[[Path], dict[str, Any]]] = {
     'Flowers102': dict(data_root='nowhere', lazy_init=True),
     'IN100': dict(data_root='nowhere', lazy_init=True),
     'INat2019': dict(data_root='nowhere', lazy_init=True),
+    'HuggingFaceDataset': dict(data_root='nowhere', lazy_init=True),
     'ImageFolder': dict(data_root='nowhere', lazy_init=True),
     'ImageNetC': dict(data_root='nowhere', corruption='fog', severity=3, lazy_init=True),
     'ObjectNet13': dict(data_root='nowhere', lazy_init=True),
+    'WebDatasetTars': dict(data_root='nowhere', lazy_init=True),
     'Monitor': dict(config=str(ROOT / 'configs/linear_eval/factors.py')),
     'PartialEpochs': dict(pictures=3),
     'Pretrained': dict(checkpoint='nowhere.pth'),

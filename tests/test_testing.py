@@ -305,6 +305,14 @@ class OtherIdentity(Shade):
         return {'shade': torch.ones(batch_size)}
 
 
+@breaks('channels', '3 channels from 1; 3 channels from 5')
+class ThreeOfAny(Shade):
+    all_channels = True
+
+    def apply(self, images, params):
+        return super().apply(images.mean(1, keepdim=True).repeat(1, 3, 1, 1), params)
+
+
 @breaks('devices', 'meta')
 class ForgetsTheDevice(Shade):
     def apply(self, images, params):

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from looc_mm.evaluation import Features, FeatureSource, FewShotProbe, KNNProbe, LinearClassifier, Score
 from looc_mm.evaluation.protocols.base import by_training_classes
+from looc_mm.multichannel import channels_of
 
 from .compare import conclude, wilson
 from .labelled import Labelled, hold_out, read_labelled
@@ -56,7 +57,7 @@ def answer(
         ValueError: The checkpoint or the folder does not fit, a picture cannot be decoded, or there are too few.
     """
     trained = Trained(run, batch_size, workers, device, amp, trust_checkpoint)
-    data = read_labelled(labelled, group, seed, allow_missing_classes)
+    data = read_labelled(labelled, group, seed, allow_missing_classes, channels_of(trained.model))
     check_numbers(data)
     splits = {'train': data.train, 'test': data.test}
     tried = trained.sizes(sizes)

@@ -13,8 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from looc_mm.datasets.channels import Channels
 from looc_mm.export.features import Pictures
 from looc_mm.stack import HOGGenerator
+from looc_mm.views import to_rgb
 
 HISTOGRAM, HOG = 'colour histogram', 'HOG'
 BOTH = f'{HISTOGRAM} + {HOG}'
@@ -25,7 +27,11 @@ BINS = (16, 4, 4)
 
 
 def describe(
-    paths: Sequence[str], device: torch.device | str = 'cpu', batch_size: int = 64, threads: int = 1
+    paths: Sequence[str],
+    device: torch.device | str = 'cpu',
+    batch_size: int = 64,
+    threads: int = 1,
+    channels: Channels | None = None,
 ) -> dict[str, Tensor]:
     """The colour histogram and HOG of pictures, on the crop that the network sees, at 112 pixels.
 
@@ -34,6 +40,7 @@ def describe(
         device: Where HOG is computed.
         batch_size: B.
         threads: That decode.
+        channels: Of pictures that are not 8-bit RGB. The first three are described, or the first one as grey.
 
     Returns:
         :data:`HISTOGRAM` to (N, 256) and :data:`HOG` to (N, 1323) float32, on the CPU.
@@ -41,14 +48,15 @@ def describe(
     Raises:
         ValueError: A picture cannot be decoded; the message names it.
     """
-    pictures = Pictures(paths, SIDE)
+    pictures = Pictures(paths, SIDE, channels)
     histograms, edges = [], []
     with (
         ThreadPoolExecutor(max(1, threads)) as pool,
         tqdm(total=len(paths), desc='colours and edges', leave=False) as progress,
     ):
         for rows in torch.arange(len(paths)).split(batch_size):
-            images = torch.stack([each['inputs'] for each in pool.map(pictures.__getitem__, rows.tolist())])
+            samples = pool.map(pictures.__getitem__, rows.tolist())
+            images = torch.stack([(255 * to_rgb(each['inputs'])).round().byte() for each in samples])
             histograms += [colour_histogram(image.permute(1, 2, 0).numpy()) for image in images]
             edges.append(hog(images.to(device).float() / 255).cpu())
             progress.update(len(rows))

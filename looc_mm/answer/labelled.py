@@ -13,11 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from looc_mm.datasets.channels import Channels
 from looc_mm.datasets.classes import Classes, match_classes
+from looc_mm.datasets.decoding import extensions
 from looc_mm.datasets.folder import ImageFolder
 from looc_mm.datasets.transforms import one_thread
 from looc_mm.evaluation import FeatureSource
 from looc_mm.export.features import Pictures, default_device
+from looc_mm.multichannel import channels_of
 
 #: Share of the pictures of a class that is held out.
 SHARE = 0.2
@@ -71,10 +74,11 @@ class LabelledPictures(Pictures):
     Args:
         split: The pictures.
         size: Side of the view in pixels.
+        channels: As of :class:`Pictures`.
     """
 
-    def __init__(self, split: Split, size: int) -> None:
-        super().__init__(split.paths, size)
+    def __init__(self, split: Split, size: int, channels: Channels | None = None) -> None:
+        super().__init__(split.paths, size, channels)
         self.labels = split.labels
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -108,7 +112,7 @@ def labelled_source(
     """
     loaders: dict[str, DataLoader | dict] = {
         split: DataLoader(
-            LabelledPictures(each, size),
+            LabelledPictures(each, size, channels_of(network)),
             min(batch_size, len(each.paths)),
             num_workers=workers,
             worker_init_fn=one_thread if workers else None,
@@ -119,7 +123,11 @@ def labelled_source(
 
 
 def read_labelled(
-    folder: str | Path, group: str | None = None, seed: int = 0, allow_missing_classes: bool = False
+    folder: str | Path,
+    group: str | None = None,
+    seed: int = 0,
+    allow_missing_classes: bool = False,
+    channels: Channels | None = None,
 ) -> Labelled:
     """Read ``<folder>/{train,val}/<class>/``, or ``<folder>/<class>/`` with a fifth of each class as the test split.
 
@@ -129,6 +137,7 @@ def read_labelled(
             Pictures of one name stay on one side of the split.
         seed: Of the split.
         allow_missing_classes: Whether a class may have no pictures in val or in both folders.
+        channels: Of pictures that are not 8-bit RGB.
 
     Raises:
         FileNotFoundError: There is no such folder.
@@ -140,7 +149,7 @@ def read_labelled(
         raise FileNotFoundError(f'There is no folder {str(folder)!r}; give a folder with a sub-folder for each class.')
     ready = [root / name for name in ('train', 'val')]
     given = all(path.is_dir() and any(each.is_dir() for each in path.iterdir()) for path in ready)
-    found = [_pictures(path) for path in (ready if given else [root])]
+    found = [_pictures(path, channels) for path in (ready if given else [root])]
     named = [_classes(each) for each in found]
     missing: list[str] = []
     for split, each in zip(('train', 'val') if given else ('labelled',), named, strict=True):
@@ -207,9 +216,9 @@ def hold_out(split: Split, classes: Sequence[str], seed: int) -> tuple[Tensor, T
     return (~chosen).nonzero()[:, 0], chosen.nonzero()[:, 0]
 
 
-def _pictures(folder: Path) -> dict[str, list[str]]:
+def _pictures(folder: Path, channels: Channels | None) -> dict[str, list[str]]:
     """Class to files."""
-    dataset = ImageFolder(str(folder), with_label=True, lazy_init=True)
+    dataset = ImageFolder(str(folder), with_label=True, extensions=extensions(channels), lazy_init=True)
     if any(entry.is_dir() and not entry.name.startswith('.') for entry in folder.iterdir()):
         return dataset.pictures_by_class()
     return {}

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from looc_mm.checkpoint import build_model, find_checkpoint, load_weights, random_weights, read_checkpoint
 from looc_mm.evaluation import Features, FeatureSource
 from looc_mm.export.features import default_device, view_size
+from looc_mm.multichannel import channels_of
 
 from .baselines import describe
 from .combine import combinations
@@ -73,8 +74,10 @@ class Trained:
 
     def baselines(self, splits: Mapping[str, Split]) -> dict[str, dict[str, Tensor]]:
         """Colour histogram and HOG, by split."""
+        channels = channels_of(self.model)
         return {
-            split: describe(each.paths, self.device, self.batch_size, self.workers) for split, each in splits.items()
+            split: describe(each.paths, self.device, self.batch_size, self.workers, channels)
+            for split, each in splits.items()
         }
 
     def features(

@@ -118,11 +118,14 @@ class AtomicAugmentation(ABC):
         owns_space: Whether the augmentation gets an embedding space of its own. Crop, flip and blur don't. A config can
             set this and ``name`` for one instance, whatever arguments the class has: the registry does it, so a list
             can hold two instances of a class.
+        all_channels: Whether :meth:`apply` takes images of any number of channels and changes all of them. Others get
+            red, green and blue. None: unknown, so pictures that are not RGB need the answer from the config.
         classes: Number of classes of :meth:`relation`; 0 if it gives numbers.
     """
 
     name: str
     owns_space: bool = True
+    all_channels: bool | None = False
     classes: int = 0
 
     @abstractmethod
@@ -146,11 +149,11 @@ class AtomicAugmentation(ABC):
         """Transform images by given parameters; draws nothing and changes neither argument.
 
         Args:
-            images: (B, 3, H, W) float RGB in [0, 1].
+            images: (B, 3, H, W) float RGB in [0, 1]; with ``all_channels`` any number of channels.
             params: What :meth:`sample` gave.
 
         Returns:
-            (B, 3, H', W') float RGB in [0, 1].
+            (B, 3, H', W') float RGB in [0, 1]; with ``all_channels`` as many channels as it got.
         """
 
     def identity(self, batch_size: int) -> Params:
@@ -228,6 +231,58 @@ class AtomicAugmentation(ABC):
         return f'{type(self).__name__}({", ".join(f"{key}={value!r}" for key, value in settings.items())})'
 
 
+def check_channels(augmentation: AtomicAugmentation, channels: int) -> None:
+    """Refuse an augmentation that does not suit the channels of the pictures.
+
+    Args:
+        augmentation: The augmentation.
+        channels: C.
+
+    Raises:
+        ValueError: It is for red, green and blue, and there are two channels, or it would resize three of many. Or
+            nobody knows whether it is for all channels.
+    """
+    if channels == 3 or augmentation.all_channels:
+        return
+    if augmentation.all_channels is None:
+        problem = 'does not know whether it changes the places of pixels, in all channels, or the colour'
+        remedy = 'Set all_channels=True for places, or all_channels=False to give it red, green and blue.'
+    elif channels == 2:
+        problem = 'is for pictures with red, green and blue, or with one channel'
+        remedy = 'Leave it out, or set all_channels=True if it takes every number of channels.'
+    elif tuple(map(int, augmentation.output_size((64, 64)))) != (64, 64):
+        problem = 'changes the size of red, green and blue alone'
+        remedy = 'Set all_channels=True.'
+    else:
+        return
+    raise ValueError(f'{augmentation} {problem}; the pictures have in_channels={channels}. {remedy}')
+
+
+def apply_to_channels(augmentation: AtomicAugmentation, images: Tensor, params: Params) -> Tensor:
+    """Transform images of any number of channels.
+
+    Args:
+        augmentation: With ``all_channels`` it gets all of them. Otherwise it gets the first three, and the others stay
+            as they are; of pictures with one channel it gets this channel as red, green and blue, and the red of its
+            result is kept.
+        images: (B, C, H, W) float in [0, 1].
+        params: What its ``sample`` gave.
+
+    Returns:
+        (B, C, H', W').
+
+    Raises:
+        ValueError: See :func:`check_channels`.
+    """
+    channels = images.shape[1]
+    if channels == 3 or augmentation.all_channels:
+        return augmentation.apply(images, params)
+    check_channels(augmentation, channels)
+    if channels == 1:
+        return augmentation.apply(images.repeat(1, 3, 1, 1), params)[:, :1]
+    return torch.cat([augmentation.apply(images[:, :3], params), images[:, 3:]], 1)
+
+
 def own_identity(augmentation: AtomicAugmentation) -> dict[str, Any]:
     """``name`` and ``owns_space`` of an instance, where they differ from those of its class."""
     kind, own = type(augmentation), vars(augmentation)
@@ -240,6 +295,8 @@ class GeometricAugmentation(AtomicAugmentation):
     Neighbours of this kind in a pipeline's list are fused: their matrices are multiplied and each view
     is interpolated once, however many there are.
     """
+
+    all_channels = True
 
     @abstractmethod
     def matrix(self, params: Params) -> Tensor:
@@ -263,12 +320,12 @@ def warp(images: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
     """Sample images bilinearly at the points that a matrix gives.
 
     Args:
-        images: (B, 3, H, W) float in [0, 1], or (V, B, 3, H, W).
+        images: (B, C, H, W) float in [0, 1], or (V, B, C, H, W).
         matrix: (B, 3, 3) or (V, B, 3, 3), output to input coordinates in [-1, 1].
         size: (h, w) of the output in pixels.
 
     Returns:
-        (B, 3, h, w) or (V, B, 3, h, w); beyond the border the edge pixel is repeated.
+        (B, C, h, w) or (V, B, C, h, w); beyond the border the edge pixel is repeated.
     """
     affine = bool((matrix[..., 2, :] == matrix.new_tensor([0, 0, 1])).all())
     theta = send(matrix[..., :2, :] if affine else matrix, images.device, images.dtype)
@@ -276,7 +333,7 @@ def warp(images: Tensor, matrix: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _bilinear(images: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, 3, H, W) images at the points that (B, 2, 3) affine maps or (B, 3, 3) homographies give."""
+    """(B, C, H, W) images at the points that (B, 2, 3) affine maps or (B, 3, 3) homographies give."""
     # The rows' part plus the columns': 40 times as fast on a CPU as F.affine_grid, which multiplies matrices.
     y, x = ((2 * torch.arange(side, device=images.device) + 1 - side) / side for side in size)
     columns = theta[:, None, :, 0] * x[:, None]  # B x w x 2, or 3
@@ -293,7 +350,7 @@ _sample = fused()(_bilinear)
 
 @fused(batch=1)
 def _sample_views(images: Tensor, theta: Tensor, size: tuple[int, int]) -> Tensor:
-    """The same for V views, (V, B, 3, H, W); as compiled, views that share a canvas read the one copy."""
+    """The same for V views, (V, B, C, H, W); as compiled, views that share a canvas read the one copy."""
     return _bilinear(images.flatten(0, 1), theta.flatten(0, 1), size).unflatten(0, (len(images), -1))
 
 

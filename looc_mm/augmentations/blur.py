@@ -29,6 +29,7 @@ class GaussianBlur(AtomicAugmentation):
 
     name = 'blur'
     owns_space = False
+    all_channels = True
 
     def __init__(self, prob: float = 0.5, sigma: Sequence[float] = (0.1, 2.0)) -> None:
         self.prob = check_probability(self, prob)
@@ -47,7 +48,7 @@ class GaussianBlur(AtomicAugmentation):
 
     def apply(self, images: Tensor, params: Params) -> Tensor:
         """Convolve rows, then columns, with the edge pixel repeated; see :meth:`AtomicAugmentation.apply`."""
-        sigma = params['sigma']
+        sigma, channels = params['sigma'], images.shape[1]
         radius = min(math.ceil(3 * self.sigma[1]), *(side - 1 for side in images.shape[-2:]))
         if fuses(images):
             kernel = send(_kernel(sigma.clamp_min(NARROW), radius)[:, radius:], images.device, images.dtype)
@@ -55,16 +56,16 @@ class GaussianBlur(AtomicAugmentation):
         chosen = sigma.nonzero()[:, 0]
         if len(chosen) == 0:
             return images
-        kernel = send(_kernel(sigma[chosen], radius), images.device, images.dtype).repeat_interleave(3, 0)
+        kernel = send(_kernel(sigma[chosen], radius), images.device, images.dtype).repeat_interleave(channels, 0)
         where = send(chosen, images.device)
 
-        blurred = images[where].flatten(0, 1)[None]  # 1 x 3N x H x W
+        blurred = images[where].flatten(0, 1)[None]  # 1 x CN x H x W
         blurred = F.pad(blurred, (radius, radius, radius, radius), mode='replicate')
         if images.device.type == 'cpu':  # where one kernel per channel is twice as fast on pixels whose channels adjoin
             blurred = blurred.contiguous(memory_format=torch.channels_last)
         blurred = F.conv2d(blurred, kernel[:, None, None, :], groups=len(kernel))
         blurred = F.conv2d(blurred, kernel[:, None, :, None], groups=len(kernel)).clamp_(0, 1)
-        return images.index_copy(0, where, blurred[0].unflatten(0, (-1, 3)))
+        return images.index_copy(0, where, blurred[0].unflatten(0, (-1, channels)))
 
 
 def _kernel(sigma: Tensor, radius: int) -> Tensor:
@@ -75,14 +76,14 @@ def _kernel(sigma: Tensor, radius: int) -> Tensor:
 
 @fused()
 def _along_rows(images: Tensor, half: Tensor) -> Tensor:
-    """Convolve the rows of (B, 3, H, W), with the edge pixels repeated on all four sides.
+    """Convolve the rows of (B, C, H, W), with the edge pixels repeated on all four sides.
 
     Args:
-        images: (B, 3, H, W).
+        images: (B, C, H, W).
         half: (B, r + 1), the symmetric kernel from its middle on.
 
     Returns:
-        (B, 3, H + 2r, W).
+        (B, C, H + 2r, W).
     """
     radius, width = half.shape[1] - 1, images.shape[-1]
     padded = F.pad(images, (radius, radius, radius, radius), mode='replicate')
@@ -91,7 +92,7 @@ def _along_rows(images: Tensor, half: Tensor) -> Tensor:
 
 @fused()
 def _along_columns(padded: Tensor, half: Tensor) -> Tensor:
-    """Convolve the columns of what :func:`_along_rows` gives; (B, 3, H, W) in [0, 1]."""
+    """Convolve the columns of what :func:`_along_rows` gives; (B, C, H, W) in [0, 1]."""
     radius = half.shape[1] - 1
     height = padded.shape[-2] - 2 * radius
     return _weighted(half, lambda offset: padded[..., radius + offset :, :][..., :height, :]).clamp(0, 1)

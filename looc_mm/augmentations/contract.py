@@ -301,6 +301,18 @@ def identity(case: _Case) -> Iterator[str]:
         yield f'images changed by up to {distance:.2g}'
 
 
+def channels(case: _Case) -> Iterator[str]:
+    """With `all_channels`, `apply` takes any number of channels and gives as many."""
+    if not case.augmentation.all_channels:
+        return
+    params = case.sample()
+    for count in (1, 5):
+        images = case.images[:, [channel % 3 for channel in range(count)]]
+        found = case.augmentation.apply(images.clone(), params).shape[1]
+        if found != count:
+            yield f'{found} channels from {count}'
+
+
 def devices(case: _Case) -> Iterator[str]:
     """`apply` gives on a device, with parameters on the CPU, what it gives on the CPU."""
     if case.device is None:
@@ -330,6 +342,7 @@ RULES: tuple[Rule, ...] = (
     any_batch,
     matrix,
     identity,
+    channels,
     devices,
 )
 #: Those that settings such as prob=0 cannot break, and that a training cannot survive.

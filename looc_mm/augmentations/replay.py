@@ -40,6 +40,8 @@ class ReplayedAugmentation(AtomicAugmentation):
     A transform that draws a field as large as the image (noise, an elastic displacement) has that field as its
     parameter. That is exact, but large: some floats per pixel, view and image.
 
+    Pictures that are not RGB need ``all_channels`` in the config: True for a change of places, False for one of colour.
+
     Args:
         transform: Name of the transform in the library.
         name: Of its space; by default the transform's without 'Random', in snake case ('RandomRGBShift': 'rgb_shift').
@@ -54,6 +56,7 @@ class ReplayedAugmentation(AtomicAugmentation):
 
     module: str  # where the library keeps its transforms
     install: str  # how to get it
+    all_channels: bool | None = None
 
     def __init__(
         self, transform: str, name: str | None = None, owns_space: bool = True, clip: bool = False, **settings: Any

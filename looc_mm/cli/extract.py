@@ -32,7 +32,7 @@ def extract(
 
     Args:
         checkpoint: as "looc train" writes it, or its work dir
-        folder: folder of images, of any depth
+        folder: folder of images, of any depth, or a list, a .txt or .csv file with one path a line
         out: features.npz, or features.parquet (pip install pyarrow): `path`, and each representation
         spaces: an array or column for each of these: "V" (the default), a space, spaces joined by "+" (their
             concatenation), or "all" (each space)
@@ -49,19 +49,22 @@ def extract(
         FileNotFoundError: The checkpoint, the folder or a plug-in does not exist.
     """
     from looc_mm import export
+    from looc_mm.datasets.list_file import is_list
     from looc_mm.models.representation import resolve_spaces
+    from looc_mm.multichannel import channels_of
     from looc_mm.plugins import load_files
 
     export.check_table(out)
     load_files(plugin)
     model = export.load_model(checkpoint, trust_checkpoint)
     chosen = resolve_spaces(model, spaces)
-    images = export.list_images(folder)
+    images = export.list_images(folder, channels_of(model))
     device = device or export.default_device()
     source = export.picture_source(model, images, size, batch_size, device, workers, amp)
     found = source.feature_set('images').to('cpu')
     parts = {name: found.select(names).x for name, names in chosen.items()}
     root = os.path.expanduser(folder)
+    root = os.path.dirname(root) if is_list(root) else root
     export.write_features(out, [os.path.relpath(path, root) for path in images], parts)
     widths = ', '.join(f'{name} ({values.shape[1]})' for name, values in parts.items())
     print(f'{len(images)} images, {widths}: {out}')

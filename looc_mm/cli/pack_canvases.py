@@ -85,10 +85,12 @@ def dataset_config(source: str | Path, out: Path, with_label: bool, cfg_options:
     from looc_mm.config_check.check import check_config
     from looc_mm.config_check.options import merge_options
     from looc_mm.datasets.folder_job import check_apart
+    from looc_mm.multichannel import share_channels
 
     if is_config(source):
         cfg = Config.fromfile(find_config(source))
         merge_options(cfg, cfg_options)
+        share_channels(cfg)
         check_config(cfg, cfg_options)
         if 'train_dataloader' not in cfg:
             raise ValueError(f'{source} has no train_dataloader, whose dataset is written; give one that trains')

@@ -31,7 +31,7 @@ class PretrainedRun:
 
     Attributes:
         folder: The work dir, with ``config.py``.
-        pictures: The folder of pictures that was given.
+        pictures: The folder or list of pictures that was given.
         checkpoint: The file of the weights.
     """
 
@@ -109,7 +109,7 @@ def pretrain(
     OUT/config.py, a config for "looc train". Pictures in PICTURES/val are left unseen if there are train and val.
 
     Args:
-        pictures: folder of pictures, of any depth
+        pictures: folder of pictures, of any depth; or a list, a .txt or .csv file with one path a line
         out: folder for the config, the checkpoints and the log
         spaces: names of augmentations that get a space: rotation, color, texture, or those of a plug-in; "none" for
             MoCo; default: rotation color
@@ -131,7 +131,7 @@ def pretrain(
 
     Raises:
         ValueError: An option does not fit, or OUT has a run with other settings.
-        FileNotFoundError: There is no such folder, no picture in it, or no such plug-in.
+        FileNotFoundError: There is no such folder or list, no picture in it, or no such plug-in.
         TrainingStoppedError: A signal stopped the training, and a checkpoint was written.
     """
     started = time.perf_counter()

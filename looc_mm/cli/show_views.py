@@ -35,7 +35,7 @@ def show_views(
 
     Args:
         config: path or name of a pretraining config
-        images: pictures, and folders of pictures; left out: the config's training data
+        images: pictures, and folders and lists of pictures; left out: the config's training data
         out: picture to write
         rows: how many pictures of each folder or of the training data, chosen at random
         seed: of this choice and of the view table
@@ -52,6 +52,7 @@ def show_views(
 
     from looc_mm.config_check.check import check_config
     from looc_mm.config_check.options import merge_options
+    from looc_mm.multichannel import share_channels
     from looc_mm.plugins import load_files
     from looc_mm.registry import TRANSFORMS
     from looc_mm.visualization import draw_views
@@ -59,6 +60,7 @@ def show_views(
     load_files(plugin)
     cfg = Config.fromfile(find_config(config))
     merge_options(cfg, cfg_options or {})
+    share_channels(cfg)
     check_config(cfg, cfg_options)
     init_default_scope(cfg.get('default_scope', 'looc_mm'))
     if 'pipeline' not in (cfg.get('model') or {}).get('data_preprocessor', {}):
@@ -75,6 +77,7 @@ def show_views(
 def load(cfg: 'Config', paths: Sequence[str], rows: int, seed: int) -> list[dict[str, Any]]:
     """What the workers hand on: canvases with the originals' sizes."""
     from looc_mm.datasets import ImageFolder
+    from looc_mm.datasets.list_file import is_list
     from looc_mm.registry import DATASETS, TRANSFORMS
 
     draw = random.Random(seed)
@@ -83,7 +86,7 @@ def load(cfg: 'Config', paths: Sequence[str], rows: int, seed: int) -> list[dict
         return [dataset[row] for row in draw.sample(range(len(dataset)), min(rows, len(dataset)))]
     found: list[str] = []
     for path in paths:
-        if not Path(path).is_dir():
+        if not Path(path).is_dir() and not is_list(path):
             found.append(path)
             continue
         folder = ImageFolder(data_root=path)

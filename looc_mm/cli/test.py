@@ -94,6 +94,7 @@ def test(
     from looc_mm.config_check.check import check_config
     from looc_mm.config_check.options import data_root_options, merge_options
     from looc_mm.engine.launch import explain_shared_memory, setup_launch
+    from looc_mm.multichannel import share_channels
     from looc_mm.plugins import load_files
 
     load_files(plugin)
@@ -127,6 +128,7 @@ def test(
     cfg.randomness = dict(seed=seed)
     cfg.merge_from_dict(data_root_options(cfg, data_root, 'test_dataloader', 'test_cfg.train_dataloader'))
     merge_options(cfg, cfg_options or {})
+    share_channels(cfg)
     check_config(cfg, cfg_options)
     if cfg.get('load_from') or cfg.get('resume'):
         raise ValueError(

@@ -136,6 +136,7 @@ def build_config(
     from looc_mm.config_check.check import check_config
     from looc_mm.config_check.options import data_root_options, merge_options
     from looc_mm.datasets.shards import read_canvases
+    from looc_mm.multichannel import share_channels
 
     path = find_config(config)
     cfg = Config.fromfile(path)
@@ -156,6 +157,7 @@ def build_config(
         cfg.merge_from_dict({'randomness.seed': seed})
     cfg.merge_from_dict(data_root_options(cfg, data_root, 'train_dataloader'))
     merge_options(cfg, cfg_options or {})
+    share_channels(cfg)
     check_config(cfg, cfg_options)
     if auto_scale_lr:  # MMEngine scales by the batch of one pass; a step of the optimizer has several
         cfg.auto_scale_lr.base_batch_size /= cfg.optim_wrapper.get('accumulative_counts', 1)

@@ -100,10 +100,14 @@ def _clip_grad(config: Mapping[str, Any]) -> Iterator[Problem]:
 def _channels(config: Mapping[str, Any]) -> Iterator[Problem]:
     model = config.get('model')
     backbone = model.get('backbone') if isinstance(model, Mapping) else None
-    if isinstance(backbone, Mapping) and backbone.get('in_channels', 3) != 3:
+    preprocessor = model.get('data_preprocessor') if isinstance(model, Mapping) else None
+    count = preprocessor.get('in_channels', 3) if isinstance(preprocessor, Mapping) else 3
+    if isinstance(backbone, Mapping) and backbone.get('in_channels', 3) != count:
         yield Problem(
             'model.backbone.in_channels',
-            f'got {backbone["in_channels"]!r}; allowed: 3, for pictures are read as red, green and blue',
+            f'got {backbone["in_channels"]!r}; allowed: {count}, the channels that model.data_preprocessor gives. '
+            f"Other pictures than 8-bit RGB: model.data_preprocessor=dict(type='MultiChannelPreprocessor', "
+            f'in_channels=...), from which this value follows',
         )
 
 

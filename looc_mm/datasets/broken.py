@@ -83,6 +83,16 @@ class ReplaceBroken(BaseDataset):
             f'{self.max_refetch} pictures were drawn to replace a broken one, and all are broken. The last: {problem}'
         )
 
+    def problem(self, idx: int) -> str:
+        """Read a picture to find out what is wrong with it; '' if nothing is."""
+        try:
+            self.prepare_data(idx)
+        except PictureError as error:
+            return error.reason
+        except FileNotFoundError:
+            return 'there is no such file'
+        return ''
+
     def _candidates(self, idx: int, epoch: int) -> Iterator[int]:
         yield idx
         rng = np.random.default_rng((epoch, idx))

@@ -8,6 +8,7 @@ import io
 import logging
 import mmap
 import os
+from functools import partial
 from typing import IO, NamedTuple, cast
 
 import cv2
@@ -28,6 +29,9 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
+from .channels import NPY, START_OF_NPY, Channels, bgr_order, read_npy
+from .tiff import Unsupported, read_tiff
+
 #: What the name of a picture ends with, in either case. The content decides how a file is decoded.
 EXTENSIONS = (
     *('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.webp', '.avif', '.gif', '.bmp', '.dib'),
@@ -42,8 +46,9 @@ MAX_PIXELS, MAX_PIXELS_VARIABLE = 178_956_970, 'LOOC_MM_MAX_PIXELS'
 
 # Kinds of what is wrong with a file.
 MISSING, EMPTY, NO_PICTURE, DAMAGED = 'missing', 'empty', 'not a picture', 'damaged'
-TOO_LARGE, PIXEL_TYPE = 'too many pixels', 'pixel type'
+TOO_LARGE, PIXEL_TYPE, CHANNELS = 'too many pixels', 'pixel type', 'number of channels'
 
+START_OF_TIFF = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 START_OF_JPEG, END_OF_JPEG = b'\xff\xd8', b'\xff\xd9'
 REDUCED = {8: cv2.IMREAD_REDUCED_COLOR_8, 4: cv2.IMREAD_REDUCED_COLOR_4, 2: cv2.IMREAD_REDUCED_COLOR_2}
 
@@ -78,20 +83,35 @@ class Picture(NamedTuple):
     transparent: bool
 
 
-def decode(path: str) -> np.ndarray:
+def extensions(channels: Channels | None) -> tuple[str, ...]:
+    """What the names of pictures end with: ``EXTENSIONS``, and .npy where channels are described."""
+    return EXTENSIONS if channels is None else (*EXTENSIONS, NPY)
+
+
+def decode(path: str, channels: Channels | None = None, data: bytes | None = None) -> np.ndarray:
     """Decode a file.
 
+    Args:
+        path: The file.
+        channels: For pictures that are not 8-bit RGB.
+        data: The content, if it was read already; ``path`` is then for messages.
+
     Returns:
-        (H, W, 3) uint8 BGR, upright as its EXIF says, composited on white.
+        (H, W, 3) uint8 BGR, upright as its EXIF says, composited on white. With ``channels`` (H, W, C) as of
+        :meth:`looc_mm.datasets.channels.Channels.scaled`; only a JPEG is turned as its EXIF says.
 
     Raises:
         PictureError: The file is not a picture that looc_mm reads.
         OSError: The file cannot be read; ``FileNotFoundError`` if there is none.
     """
-    return _decoded(path).img
+    if channels is None:
+        return _decoded(path, data=data).img
+    return decode_channels(_content(path, data), path, channels)
 
 
-def decode_for(path: str, size: int) -> tuple[np.ndarray, tuple[int, int]]:
+def decode_for(
+    path: str, size: int, channels: Channels | None = None, data: bytes | None = None
+) -> tuple[np.ndarray, tuple[int, int]]:
     """Decode a file for a canvas: a large JPEG at a half, a quarter or an eighth of its size, twice as fast.
 
     Both sides stay at least twice the canvas's. Then canvases agree with those from all pixels to 44 dB in the median,
@@ -100,15 +120,20 @@ def decode_for(path: str, size: int) -> tuple[np.ndarray, tuple[int, int]]:
     Args:
         path: The file.
         size: Side of the canvas, in pixels.
+        channels: For pictures that are not 8-bit RGB, which are decoded whole.
+        data: The content, if it was read already; ``path`` is then for messages.
 
     Returns:
-        (H, W, 3) uint8 BGR as of :func:`decode`; and the original's height and width, upright too.
+        (H, W, 3) uint8 BGR, or (H, W, C), as of :func:`decode`; and the original's height and width, upright too.
 
     Raises:
         PictureError: The file is not a picture that looc_mm reads.
         OSError: The file cannot be read.
     """
-    picture = _decoded(path, size)
+    if channels is not None:
+        img = decode(path, channels, data)
+        return img, img.shape[:2]
+    picture = _decoded(path, size, data)
     return picture.img, picture.shape
 
 
@@ -139,6 +164,46 @@ def decode_bytes(data: bytes, name: str, size: int | None = None) -> Picture:
     return _by_pillow(data, name)
 
 
+def decode_channels(data: bytes, name: str, channels: Channels) -> np.ndarray:
+    """Decode the content of a file with any number of channels: an .npy, a TIFF, or what OpenCV decodes.
+
+    Args:
+        data: The content.
+        name: For messages.
+        channels: Of the picture.
+
+    Returns:
+        (H, W, C) uint8 or float32, as of :meth:`looc_mm.datasets.channels.Channels.scaled`.
+
+    Raises:
+        PictureError: The content is not such a picture, or has another number of channels.
+    """
+    try:
+        pixels = _all_channels(data, name, channels)
+        found = pixels.shape[2]
+        if found != channels.count:
+            raise _error(
+                name,
+                CHANNELS,
+                f'has {found} channel{"s" * (found > 1)}, and model.data_preprocessor.in_channels={channels.count} is '
+                'set',
+                f'Set in_channels={found} if this is the number of all pictures, or convert this one.',
+            )
+        return channels.scaled(pixels)
+    except Unsupported as error:
+        raise _error(
+            name,
+            PIXEL_TYPE,
+            f'cannot be read: {error}',
+            'Set model.data_preprocessor.bit_depth, such as 16, or window, such as [0, 4095], the values that become '
+            'black and white. Other kinds of files: save them as .npy or as a plain TIFF.',
+        ) from error
+    except PictureError:
+        raise
+    except Exception as error:  # of any kind: decoders are many
+        raise _damaged(data, name, str(error)) from error
+
+
 def picture_size(path: str) -> tuple[int, int]:
     """Height and width of a picture by its header, before it is turned as its EXIF says.
 
@@ -163,7 +228,7 @@ def look_at(path: str) -> tuple[str, str, bool]:
         The kind and the reason of what is wrong, both '' if nothing is; and whether a pixel is not opaque.
     """
     try:
-        return '', '', _read(path).transparent
+        return '', '', decode_bytes(_content(path), path).transparent
     except PictureError as error:
         return error.kind, error.reason, False
     except FileNotFoundError:
@@ -192,25 +257,47 @@ def warn_once(topic: str, text: str) -> None:
         print_log(f'{text} (logged once per process)', logger='current', level=logging.WARNING)
 
 
-def _decoded(path: str, size: int | None = None) -> Picture:
+def _decoded(path: str, size: int | None = None, data: bytes | None = None) -> Picture:
     """A picture; the first transparent picture of this process is logged."""
-    picture = _read(path, size)
+    picture = decode_bytes(_content(path, data), path, size)
     if picture.transparent:
         warn_once('transparent', f'{path!r} is transparent; transparent pictures are composited on white')
     return picture
 
 
-def _read(path: str, size: int | None = None) -> Picture:
+def _content(path: str, data: bytes | None = None) -> bytes:
     try:
-        with open(path, 'rb') as file:
-            data = file.read()
+        if data is None:
+            with open(path, 'rb') as file:
+                data = file.read()
     except FileNotFoundError:
         raise FileNotFoundError(
             f'There is no file {path!r}. It was listed and has gone since, or a list or a link leads to it.'
         ) from None
     if not data:
         raise _empty(path)
-    return decode_bytes(data, path, size)
+    return data
+
+
+def _all_channels(data: bytes, name: str, channels: Channels) -> np.ndarray:
+    """(H, W, channels of the file) of any type, red first where a file has colours."""
+    if data.startswith(START_OF_NPY):
+        return read_npy(data, channels.count)
+    if data.startswith(START_OF_TIFF):
+        return read_tiff(data, partial(check_pixels, name=name))
+    flag = cv2.IMREAD_UNCHANGED
+    if data[:2] == START_OF_JPEG:
+        scan = _jpeg_header(data, name)[2]
+        if data.find(END_OF_JPEG, scan) < 0:
+            raise _damaged(data, name, 'it was cut short, its end marker is missing')
+        flag = cv2.IMREAD_ANYCOLOR
+    else:
+        _open(io.BytesIO(data), name, any_bits=True)
+    img = _by_opencv(data, flag)
+    if img is None:
+        raise ValueError('OpenCV does not decode it')
+    img = img.reshape(*img.shape[:2], -1)
+    return img[..., bgr_order(img.shape[2])]
 
 
 def _jpeg_header(data: bytes | mmap.mmap, name: str) -> tuple[int, int, int]:
@@ -270,8 +357,8 @@ def _by_pillow(data: bytes, name: str) -> Picture:
     return Picture(img, img.shape[:2], transparent)
 
 
-def _open(file: IO[bytes], name: str) -> ImageFile.ImageFile:
-    """A picture whose header alone was read, and is right.
+def _open(file: IO[bytes], name: str, any_bits: bool = False) -> ImageFile.ImageFile:
+    """A picture whose header alone was read, and is right; with ``any_bits`` not only 8 bits a channel are.
 
     ``Image.open`` would do, but for its own limit of pixels, which is global.
     """
@@ -297,7 +384,7 @@ def _open(file: IO[bytes], name: str) -> ImageFile.ImageFile:
         raise _damaged(file, name, str(error)) from error
     width, height = image.size
     check_pixels(height, width, name)
-    bits = _bits(image, file)
+    bits = 8 if any_bits else _bits(image, file)
     if bits > 8:
         raise _pixel_type(name, bits, ' float' if image.mode == 'F' else '', len(image.getbands()))
     return image

@@ -1,4 +1,4 @@
-"""A folder of images, of any depth, with or without classes."""
+"""A folder of images, of any depth, with or without classes, or a list of them."""
 
 import logging
 import os
@@ -14,7 +14,9 @@ from looc_mm.stack import CustomDataset
 
 from .broken import ReplaceBroken
 from .decoding import EXTENSIONS
+from .decoding import extensions as extensions_of
 from .label_file import check_label_file
+from .list_file import is_list, read_list
 
 
 @dataclass
@@ -117,9 +119,10 @@ class ImageFolder(ReplaceBroken, CustomDataset):
     ``CustomDataset``.
 
     Args:
-        data_root: The folder.
+        data_root: The folder; or a list of pictures, see :func:`looc_mm.datasets.list_file.read_list`.
         with_label: Take the sub-folders as classes, numbered in sorted order.
-        extensions: What the name of an image ends with, in either case.
+        extensions: What the name of an image ends with, in either case. By default those of the formats that are read,
+            with .npy if the pipeline loads pictures that are not 8-bit RGB.
         pipeline: Transforms, or configs of them.
         **kwargs: The other arguments of ``CustomDataset``.
 
@@ -136,16 +139,18 @@ class ImageFolder(ReplaceBroken, CustomDataset):
         self,
         data_root: str,
         with_label: bool = False,
-        extensions: Sequence[str] = EXTENSIONS,
+        extensions: Sequence[str] | None = None,
         pipeline: Sequence[dict | Callable] = (),
         **kwargs: Any,
     ) -> None:
+        # built here, as the parent's registry does not look into ours
+        steps = [TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline]
+        channels = next(filter(None, (getattr(step, 'channels', None) for step in steps)), None)
         super().__init__(
             data_root=os.path.expanduser(data_root),
             with_label=with_label,
-            extensions=extensions,
-            # built here, as the parent's registry does not look into ours
-            pipeline=[TRANSFORMS.build(step) if isinstance(step, dict) else step for step in pipeline],
+            extensions=extensions_of(channels) if extensions is None else extensions,
+            pipeline=steps,
             **kwargs,
         )
 
@@ -186,6 +191,14 @@ class ImageFolder(ReplaceBroken, CustomDataset):
         Args:
             listing: Gets what is in the folders.
         """
+        if is_list(source := self.img_prefix.rstrip(os.sep)):
+            if self.with_label:
+                raise ValueError(
+                    f'{type(self).__name__} got with_label=True and the list {source!r}, which has no labels. '
+                    'Give a file with lines such as "a/1.jpg 3" as ann_file, or a folder with sub-folders of classes.'
+                )
+            listing.pictures += (found := read_list(source))
+            return {'': found}
         if not os.path.isdir(self.img_prefix):
             raise FileNotFoundError(self._message('there is no such folder'))
         if not self.with_label:

@@ -105,6 +105,11 @@ def split_pipeline(dataset: Mapping[str, Any]) -> tuple[list[dict], list[dict]]:
             'shards are the pictures alone. Train from the originals, or without StylizedTexture and LoadStylized'
         )
     after = kinds.index(LoadCanvas) + 1
+    if steps[after - 1].get('in_channels') is not None:
+        raise ValueError(
+            f'The pictures of {dataset["type"]} have in_channels={steps[after - 1]["in_channels"]}; canvases in shards '
+            'are JPEGs of 8-bit RGB. Train from the originals'
+        )
     return steps[:after], steps[after:]
 
 
@@ -216,7 +221,7 @@ class CanvasShards(BaseDataset):
         """
         row = self.get_data_info(idx)
         path = shard_path(self.data_root, row['shard'])
-        jpeg = _read(_file(path, self.read_ahead), row['length'], row['offset'])
+        jpeg = read_at(open_file(path, self.read_ahead), row['length'], row['offset'])
         try:
             img = decode_bytes(jpeg, f'{path}, byte {row["offset"]:,}').img
         except PictureError as error:
@@ -246,7 +251,7 @@ class _Rows(Sequence[dict]):
 
 
 @lru_cache(OPEN_SHARDS)
-def _file(path: Path, read_ahead: bool) -> BinaryIO:
+def open_file(path: Path, read_ahead: bool) -> BinaryIO:
     """A shard, which each process opens separately when it first reads from it, and closes when it goes out of use."""
     file = open(path, 'rb', buffering=0)  # noqa: SIM115, it stays open
     if read_ahead and hasattr(os, 'posix_fadvise'):  # not on macOS
@@ -255,7 +260,7 @@ def _file(path: Path, read_ahead: bool) -> BinaryIO:
     return file
 
 
-def _read(file: BinaryIO, length: int, offset: int) -> bytes:
+def read_at(file: BinaryIO, length: int, offset: int) -> bytes:
     """Bytes at a place of a file; with ``pread``, which Windows lacks, forked processes may share the file."""
     if hasattr(os, 'pread'):
         return os.pread(file.fileno(), length, offset)

@@ -7,8 +7,7 @@ from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
 from mmengine.runner import Runner
 
-from looc_mm.datasets.broken import BROKEN, LIST, SHARE, check_share, list_broken, replacing
-from looc_mm.datasets.decoding import look_at
+from looc_mm.datasets.broken import BROKEN, LIST, SHARE, ReplaceBroken, check_share, list_broken, replacing
 from looc_mm.registry import HOOKS
 
 
@@ -73,22 +72,26 @@ class BrokenPictures(Hook):
         self._check(runner, of_those_read=True)
 
     def _check(self, runner: Runner, of_those_read: bool = False) -> None:
-        total, paths = 0, list[str]()
+        total, count, places = 0, 0, dict[str, tuple[ReplaceBroken, int]]()
         for dataset in replacing(runner.train_loop.dataloader.dataset):
             assert dataset.marks is not None
             marks = dataset.marks.of_samples.clone()
             all_reduce(marks, 'max')  # each process reads its own samples
             total += int((marks > 0).sum()) if of_those_read else len(marks)
-            paths += [dataset.get_data_info(row)['img_path'] for row in (marks == BROKEN).nonzero()[:, 0].tolist()]
-        path, new = Path(runner.work_dir, LIST), [each for each in paths if each not in self.found]
+            rows = (marks == BROKEN).nonzero()[:, 0].tolist()
+            count += len(rows)
+            places |= {dataset.get_data_info(row)['img_path']: (dataset, row) for row in rows}
+        path, new = Path(runner.work_dir, LIST), [each for each in places if each not in self.found]
         if new:
-            self.found |= {each: look_at(each)[1] or 'it can be read now' for each in new}
+            for each in new:
+                dataset, row = places[each]
+                self.found[each] = dataset.problem(row) or 'it can be read now'
             if is_main_process():
                 list_broken(self.found, path)
             runner.logger.warning(
                 f'{len(self.found):,} pictures are broken, and others replace them; {path} lists them. '
                 f'One of them: {new[0]!r} {self.found[new[0]]}'
             )
-        share = f'{min(1, 2 * len(paths) / max(1, total)):.2g}'
+        share = f'{min(1, 2 * count / max(1, total)):.2g}'
         remedy = f'allow a larger share by default_hooks.broken.share={share}, in the config or in --cfg-options'
-        check_share(len(paths), total, self.share, path, remedy)
+        check_share(count, total, self.share, path, remedy)

@@ -104,14 +104,16 @@ def weights_hash(model: nn.Module) -> str:
 def data_hash(dataset: Dataset) -> str:
     """Hash of the pictures that a dataset lists, by the name of the file and its folder, and their labels.
 
-    It does not depend on where the pictures are. Of a dataset without files it is that of its simple attributes.
+    It does not depend on where the pictures are. Of a dataset without files it is that of its
+    fingerprint, or else of its simple attributes.
     """
     parts: list[Any] = dataset.datasets if isinstance(dataset, ConcatDataset) else [dataset]
     digest = hashlib.sha256()
     for part in parts:
         samples = listed_samples(part) or []
         if not samples or 'img_path' not in samples[0]:
-            digest.update(repr((type(part).__name__, len(part), _settings(part)[0])).encode())
+            identity = getattr(part, 'fingerprint', '') or _settings(part)[0]
+            digest.update(repr((type(part).__name__, len(part), identity)).encode())
         for sample in samples:
             named = {**sample, 'img_path': Path(sample['img_path']).parts[-2:]} if 'img_path' in sample else sample
             digest.update(repr(sorted(named.items())).encode())

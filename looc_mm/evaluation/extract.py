@@ -40,8 +40,8 @@ def extract(
             images must be square and the label ``rotation`` counts the counter-clockwise quarter turns.
         seed: Of the random angles, which belong to the samples.
         amp: Whether the forward pass runs under autocast.
-        augment: Changes the canvases, (B, 3, H, W) uint8 on the model's device, before the model sees them. It also
-            gets the sizes of the original images, (B, 2).
+        augment: Changes the canvases, (B, C, H, W) uint8 or float on the model's device, before the model sees them. It
+            also gets the sizes of the original images, (B, 2).
 
     Returns:
         V and every space, on the CPU.

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from looc_mm.checkpoint import config_name
 from looc_mm.config_check.check import check_config
 from looc_mm.configs import find_config
+from looc_mm.multichannel import share_channels
 from looc_mm.registry import HOOKS
 
 from .loop import FrozenFeatureLoop
@@ -51,6 +52,7 @@ class Monitor(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Build datasets and protocols, so that a wrong one ends the run before it starts."""
+        share_channels(dict(model=runner.cfg.get('model'), test=self.config))
         cfg: dict[str, Any] = copy.deepcopy(self.config.test_cfg.to_dict())
         cfg.pop('type')
         if self.protocols is not None:

@@ -17,6 +17,7 @@ from torch.utils.data import ConcatDataset, DataLoader
 from looc_mm.datasets.classes import CLASS, Classes, class_names, classes_of, describe_missing, match_classes, renumber
 from looc_mm.models.representation import resolve_spaces
 from looc_mm.models.space_figures import not_learnt
+from looc_mm.views import to_rgb
 
 from .cache import FeatureCache, cache_key, data_hash
 from .extract import extract
@@ -152,8 +153,8 @@ class FeatureSource:
         return self._loader(split, None).dataset
 
     def image(self, split: str, index: int) -> np.ndarray:
-        """One image of a split, (H, W, 3) uint8 RGB, upright."""
-        return self.dataset(split)[index]['inputs'].permute(1, 2, 0).numpy()
+        """One image of a split, (H, W, 3) uint8 RGB, upright; of other pictures three channels, see :func:`to_rgb`."""
+        return (255 * to_rgb(self.dataset(split)[index]['inputs'])).round().byte().permute(1, 2, 0).numpy()
 
     def forget(self) -> None:
         """Drop what was extracted: the model's weights have changed."""

@@ -15,12 +15,15 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from looc_mm.checkpoint import load_model
-from looc_mm.datasets.decoding import decode
+from looc_mm.datasets.channels import Channels, bgr_order
+from looc_mm.datasets.decoding import decode, extensions
 from looc_mm.datasets.folder import ImageFolder
+from looc_mm.datasets.list_file import is_list
 from looc_mm.datasets.transforms import PackCanvas, ResizeShortEdge, one_thread
 from looc_mm.evaluation.source import FeatureSource
 from looc_mm.files import atomic_write
 from looc_mm.models.representation import resolve_spaces
+from looc_mm.multichannel import channels_of
 from looc_mm.stack import CenterCrop
 
 Images: TypeAlias = str | Path | Sequence[str | Path] | Tensor
@@ -49,24 +52,28 @@ class Pictures(Dataset):
     Args:
         images: Paths, or (N, 3, H, W) uint8 RGB. A tensor whose H and W are the view's is taken as it is.
         size: Side of the view in pixels.
+        channels: Of pictures that are not 8-bit RGB. Their tensors are (N, C, H, W), uint8, or float32 in [0, 1] after
+            the window.
 
     Raises:
         ValueError: There is no image, the tensor is none of these or the size is not positive; later, naming the
             file, if a file cannot be decoded.
     """
 
-    def __init__(self, images: Sequence[str | Path] | Tensor, size: int) -> None:
+    def __init__(self, images: Sequence[str | Path] | Tensor, size: int, channels: Channels | None = None) -> None:
         if size < 1:
             raise ValueError(f'Got a view size of {size} pixels; it is at least 1.')
         tensor = isinstance(images, Tensor)
-        if isinstance(images, Tensor) and (images.ndim != 4 or images.shape[1] != 3 or images.dtype != torch.uint8):
+        count, types = (3, [torch.uint8]) if channels is None else (channels.count, [torch.uint8, torch.float32])
+        if isinstance(images, Tensor) and (images.ndim != 4 or images.shape[1] != count or images.dtype not in types):
+            kind = 'RGB of torch.uint8' if channels is None else 'torch.uint8, or torch.float32 in [0, 1]'
             raise ValueError(
-                f'Got images {tuple(images.shape)} of {images.dtype}; a tensor is (N, 3, H, W), RGB of torch.uint8, '
+                f'Got images {tuple(images.shape)} of {images.dtype}; a tensor is (N, {count}, H, W), {kind}, '
                 f'not normalised.'
             )
         if not len(images):
             raise ValueError('Got no images; give at least one.')
-        self.images = images
+        self.images, self.channels = images, channels
         self.steps: list[Any] = [PackCanvas(())]
         if not (tensor and images.shape[2:] == (size, size)):  # type: ignore[union-attr]
             self.steps = [ResizeShortEdge(round(size * 8 / 7)), CenterCrop(size), *self.steps]
@@ -84,22 +91,29 @@ class Pictures(Dataset):
         return results
 
     def _read(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8 BGR."""
+        """(H, W, 3) uint8 BGR, or (H, W, C)."""
         image = self.images[index]
         if isinstance(image, Tensor):
-            return np.ascontiguousarray(image.flip(0).permute(1, 2, 0).cpu().numpy())
-        return decode(str(image))
+            return np.ascontiguousarray(image[bgr_order(len(image))].permute(1, 2, 0).cpu().numpy())
+        return decode(str(image), self.channels)
 
 
-def list_images(folder: str | Path) -> list[str]:
-    """Paths of all images below a folder, sorted; see :class:`looc_mm.datasets.ImageFolder`.
+def list_images(folder: str | Path, channels: Channels | None = None) -> list[str]:
+    """Paths of all images below a folder, sorted, or of a list in its order; see :class:`looc_mm.datasets.ImageFolder`.
+
+    Args:
+        folder: The folder or list.
+        channels: Of pictures that are not 8-bit RGB.
 
     Raises:
         FileNotFoundError: No such folder, or no image in it.
     """
     try:
-        return [sample['img_path'] for sample in ImageFolder(str(folder), lazy_init=True).load_data_list()]
+        dataset = ImageFolder(str(folder), extensions=extensions(channels), lazy_init=True)
+        return [sample['img_path'] for sample in dataset.load_data_list()]
     except FileNotFoundError as error:
+        if is_list(folder):
+            raise
         problem = 'holds no images' if Path(folder).is_dir() else 'is no folder'
         raise FileNotFoundError(
             f'{str(folder)!r} {problem}; give a folder of images, of any depth. Some files: a list of their paths.'
@@ -120,7 +134,8 @@ def picture_source(
 
     Args:
         model: As :func:`load_model` gives it, or any of MMPreTrain's with a backbone.
-        images: A folder of any depth, a list of paths, or (N, 3, H, W) uint8 RGB; see :class:`Pictures`.
+        images: A folder of any depth, a file that lists pictures, paths, or (N, 3, H, W) uint8 RGB; see
+            :class:`Pictures`.
         size: Side of the view in pixels; None for the size that the model was trained on.
         batch_size: B.
         device: Where the model is moved to and runs; None: where it is.
@@ -137,8 +152,8 @@ def picture_source(
     """
     resolve_spaces(model, spaces)  # before files are looked at
     if isinstance(images, str | Path):
-        images = list_images(images)
-    pictures = Pictures(images, view_size(model) if size is None else size)
+        images = list_images(images, channels_of(model))
+    pictures = Pictures(images, view_size(model) if size is None else size, channels_of(model))
     if device is not None:
         model.to(device)
     # A batch is filled up to its size, which one picture need not pay for.
@@ -160,7 +175,8 @@ def get_features(
 
     Args:
         checkpoint_or_model: A file for :func:`load_model`, or what it gave.
-        images: A folder of any depth, a list of paths, or (N, 3, H, W) uint8 RGB; see :class:`Pictures`.
+        images: A folder of any depth, a file that lists pictures, paths, or (N, 3, H, W) uint8 RGB; see
+            :class:`Pictures`.
         space: None for V, in LooC++ all spaces; else the name of a space, or several names joined by '+', which are
             concatenated in this order.
         batch_size: B.

@@ -24,6 +24,7 @@ from looc_mm.models.representation import (
     select,
 )
 from looc_mm.models.timm_features import need_timm
+from looc_mm.multichannel import channels_of
 
 from .features import need, view_size
 
@@ -57,8 +58,8 @@ def export_state_dict(
 
     Returns:
         ``spaces`` and ``width`` of the representation, ``view_size``, ``mean`` and ``std`` of RGB in [0, 1],
-        ``architecture`` and ``names``; where two networks were compared, the largest ``difference`` and the library
-        that the model was ``compared_with``.
+        ``architecture`` and ``names``, of other pictures ``in_channels`` and ``window``; where two networks were
+        compared, the largest ``difference`` and the library that the model was ``compared_with``.
 
     Raises:
         ValueError: The backbone has no counterpart, or the names, spaces or file are not among the allowed.
@@ -104,8 +105,9 @@ def export_onnx(
 ) -> dict[str, Any]:
     """Write the network as ONNX: images to V, or to any choice of spaces with their heads or LooC++'s branches.
 
-    The input ``images`` is (B, 3, h, w) float32, RGB in [0, 1] normalised by ``mean`` and ``std``, for any B. There is
-    an output for each name. The file takes its place only after ONNX Runtime gave PyTorch's numbers on it.
+    The input ``images`` is (B, 3, h, w) float32, RGB in [0, 1] normalised by ``mean`` and ``std``, for any B. Of other
+    pictures it is (B, C, h, w), in [0, 1] after their ``window``. There is an output for each name. The file takes its
+    place only after ONNX Runtime gave PyTorch's numbers on it.
 
     Args:
         model: As :func:`load_model` gives it.
@@ -159,7 +161,7 @@ def export_onnx(
 
 
 class _Outputs(nn.Module):
-    """(B, 3, h, w) normalised images to a tuple of representations."""
+    """(B, C, h, w) normalised images to a tuple of representations."""
 
     def __init__(self, model: nn.Module, chosen: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
@@ -241,6 +243,8 @@ def counterpart(model: nn.Module, state: Mapping[str, Tensor], names: str) -> tu
         )
     network = torchvision.models.get_model(name, weights=None)
     network.fc = nn.Identity()
+    if (channels := channels_of(model)) is not None:  # the first layer of either library's network can be replaced
+        network.conv1 = nn.Conv2d(channels.count, 64, 7, 2, 3, bias=False)
     needed = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     given = {key: tuple(value.shape) for key, value in state.items()}
     if wrong := [key for key in {**needed, **given} if needed.get(key) != given.get(key)]:
@@ -257,7 +261,9 @@ def counterpart(model: nn.Module, state: Mapping[str, Tensor], names: str) -> tu
 def about_network(model: nn.Module, chosen: Mapping[str, Sequence[str]], size: int | None) -> dict[str, Any]:
     """What whoever gets the file has to know."""
     side = view_size(model) if size is None else size
-    grey = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, side, side)
+    channels = channels_of(model)
+    count = 3 if channels is None else channels.count
+    grey = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, count, side, side)
     # Read off what it does: preprocessors keep mean and deviation in units and places of their own.
     black, white = _normalise(model, grey)[:, :, 0, 0].double()
     std = 1 / (white - black)
@@ -269,17 +275,20 @@ def about_network(model: nn.Module, chosen: Mapping[str, Sequence[str]], size: i
         'view_size': side,
         'mean': [round(value, 6) for value in mean.tolist()],
         'std': [round(value, 6) for value in std.tolist()],
+        **({} if channels is None else channels.settings()),
     }
 
 
 def _normalise(model: nn.Module, images: Tensor) -> Tensor:
-    """(B, 3, h, w) uint8 RGB as the model takes it."""
+    """(B, C, h, w) uint8, RGB for C = 3, as the model takes it."""
     return preprocess(model, {'inputs': images.contiguous()})
 
 
 def random_pictures(model: nn.Module, size: int, batch: int) -> Tensor:
-    """Random pictures, (batch, 3, size, size), normalised."""
-    noise = torch.randint(256, (batch, 3, size, size), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    """Random pictures, (batch, C, size, size), normalised."""
+    channels = channels_of(model)
+    shape = (batch, 3 if channels is None else channels.count, size, size)
+    noise = torch.randint(256, shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     return _normalise(model, noise)
 
 

@@ -10,6 +10,7 @@ from statistics import median
 from looc_mm.datasets.broken import SHARE
 from looc_mm.datasets.decoding import EXTENSIONS, PictureError, picture_size
 from looc_mm.datasets.folder import Listing, counts
+from looc_mm.datasets.list_file import is_list, read_list
 
 #: Pictures whose sizes are read, from the headers of the files.
 SAMPLE = 500
@@ -20,7 +21,7 @@ class PictureFolder:
     """The pictures of a folder.
 
     Attributes:
-        folder: Where they are read from: the folder that was given, or its ``train``.
+        folder: Where they are read from: the folder or list that was given, or the folder's ``train``.
         split: Whether the folder that was given has ``train`` and ``val``.
         endings: Number of pictures by ending.
         passed_over: Number of other files by ending; '' for a name without one.
@@ -75,7 +76,7 @@ def find_pictures(folder: str | Path, seed: int = 0) -> PictureFolder:
     Only ``train`` is used where the folder has ``train`` and ``val``, so that ``val`` can test the result.
 
     Args:
-        folder: The folder.
+        folder: The folder, or a list of pictures, see :func:`looc_mm.datasets.list_file.read_list`.
         seed: Of the sample.
 
     Raises:
@@ -83,14 +84,19 @@ def find_pictures(folder: str | Path, seed: int = 0) -> PictureFolder:
         PermissionError: A folder in it cannot be listed.
         ValueError: No picture of the sample can be read.
     """
-    root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise FileNotFoundError(f'There is no folder {str(folder)!r}; give a folder of pictures, of any depth.')
+    root, listing = Path(folder).expanduser(), Listing()
     split = all((root / name).is_dir() for name in ('train', 'val'))
-    root = (root / 'train' if split else root).resolve()
-    listing = Listing()
-    paths = sorted(listing.add(str(root)))
-    listing.check()
+    if is_list(root):
+        root = root.resolve()
+        paths = read_list(root)
+    elif root.is_dir():
+        root = (root / 'train' if split else root).resolve()
+        paths = sorted(listing.add(str(root)))
+        listing.check()
+    else:
+        raise FileNotFoundError(
+            f'There is no folder {str(folder)!r}; give a folder of pictures, of any depth, or a list (.txt, .csv).'
+        )
     if not paths:
         held = f'only {counts(listing.passed_over)}' if listing.passed_over else 'no file'
         raise FileNotFoundError(

@@ -15,6 +15,7 @@ from looc_mm.augmentations import HorizontalFlip, RandomResizedCrop
 from looc_mm.augmentations.base import ImageSize
 from looc_mm.evaluation.features import Features
 from looc_mm.evaluation.source import FeatureSource
+from looc_mm.multichannel import channels_of
 from looc_mm.randomness import seeded
 from looc_mm.registry import PROTOCOLS
 from looc_mm.views import unit_range
@@ -82,7 +83,9 @@ class AugmentedLinearProbe(LinearProbe):
 
     def epoch(self, source: FeatureSource, label: str, epoch: int) -> Features:
         """Features of one epoch's crops of all training images, (N, C)."""
-        pipeline = [dict(type='LoadCanvas', size=self.canvas), dict(type='PackCanvas', label_keys=(label,))]
+        channels = channels_of(source.model)
+        load = dict(type='LoadCanvas', size=self.canvas, **(channels.settings() if channels else {}))
+        pipeline = [load, dict(type='PackCanvas', label_keys=(label,))]
         generator = seeded(self.seed, epoch, get_rank())
         return source.augmented('train', lambda each, size: self.crop(each, size, generator), {'pipeline': pipeline})
 
@@ -90,15 +93,15 @@ class AugmentedLinearProbe(LinearProbe):
         """Crop and flip a batch.
 
         Args:
-            canvas: (B, 3, H, W) uint8.
+            canvas: (B, C, H, W) uint8, or float32 in [0, 1].
             image_size: (B, 2), of the original images.
             generator: Source of the draws.
 
         Returns:
-            (B, 3, size, size) uint8.
+            (B, C, size, size) of the same type.
         """
         images = unit_range(canvas)
         for augmentation in self.augmentations:
             images = augmentation.apply(images, augmentation.sample(len(images), generator, image_size))
             image_size = augmentation.output_size(image_size)
-        return (255 * images).round_().byte()
+        return images if canvas.is_floating_point() else (255 * images).round_().byte()
