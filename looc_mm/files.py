@@ -1,12 +1,17 @@
-"""Files that appear at once and whole, locks for several writers, and the last checkpoint of a run."""
+"""Files that appear at once and whole, checksums, locks for several writers, and the last checkpoint of a run."""
 
+import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
+
+CHECKSUM = 'checksum'  # the key in a JSON file
 
 
 @contextmanager
@@ -33,6 +38,34 @@ def atomic_write(path: str | Path, *, single_writer: bool = False, sync: bool = 
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def with_checksum(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a JSON file and its SHA-256, which ``read_checked`` compares."""
+    return {**content, CHECKSUM: _digest(content)}
+
+
+def read_checked(path: Path) -> dict[str, Any]:
+    """The content of a JSON file that was written ``with_checksum``, without the checksum.
+
+    Raises:
+        OSError: The file cannot be opened.
+        ValueError: The file is damaged, or has no checksum. The message has no remedy.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except ValueError as error:
+        raise ValueError(f'{path} is damaged: it is no JSON ({error})') from error
+    if not isinstance(content, dict) or CHECKSUM not in content:
+        raise ValueError(f'{path} is damaged or of an older version of looc_mm: it has no checksum')
+    found = content.pop(CHECKSUM)
+    if found != _digest(content):
+        raise ValueError(f'{path} is damaged: its content differs from its checksum')
+    return content
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

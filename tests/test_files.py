@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -5,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from looc_mm.files import atomic_write, folder_name
+from looc_mm.files import atomic_write, folder_name, read_checked, with_checksum
 
 KILLED = """
 import os, sys
@@ -66,3 +67,23 @@ def test_sync_happens_before_the_name(tmp_path, monkeypatch):
 def test_the_name_of_a_folder():
     assert folder_name(Path('/data/flowers5/train')) == 'flowers5'
     assert folder_name(Path('/data/flowers5')) == 'flowers5'
+
+
+def test_a_json_file_is_as_it_was_written_or_refused(tmp_path):
+    content = {'b': [1, 2.5, None, 'ü'], 'a': {'x': True}}
+    path = tmp_path / 'a.json'
+    whole = json.dumps(with_checksum(content), indent=1).encode()
+    path.write_bytes(whole)
+    assert read_checked(path) == content
+    for bit in range(8 * len(whole)):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        try:
+            assert read_checked(path) == content, bit
+        except ValueError as error:
+            assert str(error).startswith(f'{path} is damaged'), (bit, error)
+    for text in ('', '[1]', '{"a": 1}', '{"checksum": 3}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match='is damaged'):
+            read_checked(path)
