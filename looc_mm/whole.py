@@ -1,5 +1,6 @@
 """Whether a checkpoint is whole: its bytes are the written ones, and its weights are finite."""
 
+import os
 import struct
 import zipfile
 import zlib
@@ -56,6 +57,9 @@ def damage_of(path: Path) -> str | None:
                 return None
             with zipfile.ZipFile(file) as archive:
                 entries = [each for each in archive.infolist() if not each.is_dir()]
+                size = file.seek(0, os.SEEK_END)
+                if sum(each.file_size for each in archive.infolist()) > size:
+                    return 'its entries together are longer than the file'
                 name = next((each.filename for each in entries if not _is_plain(each)), None) or archive.testzip()
         except _DAMAGE as error:
             return f'its directory of entries, at its end, is missing or damaged ({error})'

@@ -203,7 +203,8 @@ class CanvasShards(BaseDataset):
         if wrong:
             raise FileNotFoundError(
                 f'{self.data_root}: {len(wrong)} of {self.shards} shards are missing, cut short or damaged, '
-                f'first: {wrong[0]}. Copy them again, or start tools/pack_canvases.py as before: it makes those that are missing'
+                f'first: {wrong[0]}. Copy them again, or start tools/pack_canvases.py as before: it makes those that '
+                'are missing'
             )
         whole = [index for index in found if isinstance(index, dict)]
         self.checksums = tuple(index['sha256'] for index in whole)  # by which cached features know what they are of

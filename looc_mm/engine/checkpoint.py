@@ -18,7 +18,7 @@ from looc_mm.files import atomic_write, last_checkpoint
 from looc_mm.registry import HOOKS
 from looc_mm.whole import check_finite, check_whole, first_not_finite
 
-_PLAIN_TYPES = (str, bytes, bool, int, float, complex, type(None), torch.Size, torch.dtype, torch.device)
+_PLAIN_TYPES = (str, bool, int, float, complex, type(None), torch.Size, torch.dtype, torch.device)
 
 
 class _NotPlainError(TypeError):
@@ -80,13 +80,10 @@ class PlainCheckpoint(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Makes history buffers of the stored histories, in place; other files pass unchanged.
 
-        MMEngine runs a stored ``meta['config']`` as Python when it resumes. It is left out: our files have none.
-
         Args:
             runner: The runner of the training process.
             checkpoint: What was read.
         """
-        checkpoint.get('meta', {}).pop('config', None)
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for name, history in scalars.items():
             if isinstance(history, dict):

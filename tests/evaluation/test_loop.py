@@ -59,7 +59,7 @@ def test_results_that_cannot_be_written_end_no_evaluation(build_runner, tmp_path
     metrics = build_runner(protocols=[LINEAR]).test()
     (tmp_path / 'results.json').unlink()
     runner = build_runner(protocols=[LINEAR])
-    runner.work_dir = '/dev/null'
+    runner._work_dir = '/dev/null'
     assert runner.test() == metrics
     assert warnings_of.pop().startswith('/dev/null/results.json or a figure beside it cannot be written: ')
     assert f'{metrics["linear/fake/top1"]:.2f}' in capsys.readouterr().out and not (tmp_path / 'results.json').exists()
