@@ -1,10 +1,12 @@
 """Files that appear at once and whole, checksums, locks for several writers, and the last checkpoint of a run."""
 
+import errno
 import json
 import os
 import re
+import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +17,9 @@ CHECKSUM = 'checksum'  # the key in a JSON file
 
 
 @contextmanager
-def atomic_write(path: str | Path, *, single_writer: bool = False, sync: bool = False) -> Iterator[Path]:
+def atomic_write(
+    path: str | Path, *, single_writer: bool = False, sync: bool = False, needs: Callable[[], int] | None = None
+) -> Iterator[Path]:
     """A file to write, which replaces ``path`` when the block ends and is removed when the block raises.
 
     A process that is killed leaves ``path`` as it was, and a hidden file beside it whose name ends with ``.part``.
@@ -26,6 +30,10 @@ def atomic_write(path: str | Path, *, single_writer: bool = False, sync: bool = 
             part that a killed process left. By default each writer has a part of its own, and the last writer wins.
         sync: Wait until the content is on the disk before the file gets its name, so that a power failure leaves no
             empty file under that name.
+        needs: How many bytes the file needs, for the message if the disk is full.
+
+    Raises:
+        OSError: The file cannot be written; of a full disk the message has the folder and the bytes.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +44,16 @@ def atomic_write(path: str | Path, *, single_writer: bool = False, sync: bool = 
             with part.open('rb+') as file:
                 os.fsync(file.fileno())
         os.replace(part, path)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        needed = f'{needs():,} bytes' if needs else 'more bytes'
+        free = shutil.disk_usage(path.parent).free
+        raise OSError(
+            error.errno,
+            f'The disk or quota of {path.parent} is full: {path.name} needs {needed}, and {free:,} are free on the '
+            f'disk. What was there is unchanged. Free some space, or choose another folder',
+        ) from error
     finally:
         part.unlink(missing_ok=True)
 

@@ -74,24 +74,31 @@ def check_sizes(content: Any, size: int) -> None:
     Raises:
         ValueError: The tensors take more memory than the file, show the same bytes very often, or have no plain layout.
     """
+    for value in tensors_in(content):
+        if value.layout != torch.strided or value.is_meta or value.is_quantized:
+            raise ValueError(f'it holds a tensor of the layout {value.layout} without plain numbers')
+    stored, shown = tensor_bytes(content), sum(each.numel() * each.element_size() for each in tensors_in(content))
+    if stored > size or shown > SHARED * size + SMALL:
+        raise ValueError(f'its tensors have {max(stored, shown):,} bytes, and the file {size:,}')
+
+
+def tensors_in(content: Any) -> Iterator[Tensor]:
+    """The tensors in dicts, lists, tuples and sets; each container once, for a list may hold itself."""
     seen: set[int] = set()
-    storages: dict[int, int] = {}
-    shown = 0
     left = [content]
     while left:
         value = left.pop()
-        if isinstance(value, dict | list | tuple | set):
-            if id(value) not in seen:  # a list may hold itself, or another one very often
-                seen.add(id(value))
-                left += [*value.keys(), *value.values()] if isinstance(value, dict) else value
+        if isinstance(value, dict | list | tuple | set) and id(value) not in seen:
+            seen.add(id(value))
+            left += [*value.keys(), *value.values()] if isinstance(value, dict) else value
         elif isinstance(value, Tensor):
-            if value.layout != torch.strided or value.is_meta or value.is_quantized:
-                raise ValueError(f'it holds a tensor of the layout {value.layout} without plain numbers')
-            storage = value.untyped_storage()
-            storages[storage._cdata] = storage.nbytes()
-            shown += value.numel() * value.element_size()
-    if sum(storages.values()) > size or shown > SHARED * size + SMALL:
-        raise ValueError(f'its tensors have {max(sum(storages.values()), shown):,} bytes, and the file {size:,}')
+            yield value
+
+
+def tensor_bytes(content: Any) -> int:
+    """Bytes of the storages of all tensors in dicts, lists, tuples and sets; a shared one counts once."""
+    storages = [each.untyped_storage() for each in tensors_in(content)]
+    return sum({each._cdata: each.nbytes() for each in storages}.values())
 
 
 class LimitedMemory(TorchDispatchMode):

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import subprocess
@@ -87,3 +88,16 @@ def test_a_json_file_is_as_it_was_written_or_refused(tmp_path):
         path.write_text(text)
         with pytest.raises(ValueError, match='is damaged'):
             read_checked(path)
+
+
+def test_a_full_disk_is_named_with_the_bytes(tmp_path):
+    """/dev/full refuses every byte, as a full disk does."""
+    (tmp_path / 'a.txt').write_text('first')
+    for needs, said in ((None, 'more bytes'), (lambda: 1234567, '1,234,567 bytes')):
+        with pytest.raises(OSError, match='is full') as error, atomic_write(tmp_path / 'a.txt', needs=needs) as part:
+            part.symlink_to('/dev/full')
+            part.write_text('second')
+        text = str(error.value)
+        assert f'The disk or quota of {tmp_path} is full: a.txt needs {said}, and ' in text, text
+        assert error.value.errno == errno.ENOSPC
+    assert (tmp_path / 'a.txt').read_text() == 'first' and names(tmp_path) == ['a.txt']

@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from looc_mm.checkpoint import check_training_start, weights_of
 from looc_mm.files import atomic_write, last_checkpoint
 from looc_mm.registry import HOOKS
+from looc_mm.untrusted import tensor_bytes
 from looc_mm.whole import check_finite, check_whole, first_not_finite
 
 _PLAIN_TYPES = (str, bool, int, float, complex, type(None), torch.Size, torch.dtype, torch.device)
@@ -175,6 +176,7 @@ class SafeCheckpointHook(CheckpointHook):
         Raises:
             FloatingPointError: A weight or buffer of the model, or of its average, is not finite.
         """
+        self.bytes = tensor_bytes(checkpoint)
         states = [value for key, value in checkpoint.items() if key.endswith('state_dict')]
         name = next(filter(None, map(first_not_finite, states)), None)
         if name is None:
@@ -205,7 +207,7 @@ class SafeCheckpointHook(CheckpointHook):
 
         if not is_main_process():
             return
-        with atomic_write(self.last_ckpt, single_writer=True, sync=True) as part:
+        with atomic_write(self.last_ckpt, single_writer=True, sync=True, needs=lambda: self.bytes) as part:
             runner.save_checkpoint(
                 self.out_dir,
                 part.name,
