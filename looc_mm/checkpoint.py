@@ -76,7 +76,7 @@ class Checkpoint:
         else:
             try:
                 model = plain_model(self.config_text)
-            except (SyntaxError, RecursionError, MemoryError) as error:
+            except SyntaxError as error:
                 raise ValueError(f'The training config in {self.path} cannot be read as Python: {error}.') from error
             except ValueError as error:
                 raise ValueError(

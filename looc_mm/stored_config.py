@@ -33,9 +33,7 @@ def plain_model(text: str) -> Any:
 
     Raises:
         ValueError: It is more than literals, or names a type that is not allowed.
-        SyntaxError: It is no Python, or too long.
-        RecursionError: It is nested too deeply.
-        MemoryError: It is nested too deeply for Python's parser.
+        SyntaxError: It is no Python, too long, or nested too deeply.
     """
     model = plain_value(text, 'model')
     return (
@@ -48,16 +46,17 @@ def plain_value(text: str, name: str) -> Any:
 
     Raises:
         ValueError: It is more than literals.
-        SyntaxError: It is no Python, or too long.
-        RecursionError: It is nested too deeply.
-        MemoryError: It is nested too deeply for Python's parser.
+        SyntaxError: It is no Python, too long, or nested too deeply.
     """
     if len(text) > LONGEST:
         raise SyntaxError(f'it has {len(text):,} characters, and at most {LONGEST:,} are allowed')
-    for statement in reversed(ast.parse(text).body):
-        names = [target.id for target in getattr(statement, 'targets', []) if isinstance(target, ast.Name)]
-        if isinstance(statement, ast.Assign) and name in names:
-            return _literal(statement.value)
+    try:
+        for statement in reversed(ast.parse(text).body):
+            names = [target.id for target in getattr(statement, 'targets', []) if isinstance(target, ast.Name)]
+            if isinstance(statement, ast.Assign) and name in names:
+                return _literal(statement.value)
+    except (RecursionError, MemoryError) as error:  # MemoryError is of Python's parser
+        raise SyntaxError('it is nested too deeply') from error
     return None
 
 
