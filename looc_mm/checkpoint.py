@@ -1,16 +1,19 @@
 """The one reader of checkpoints: for evaluation, export, resuming, ``load_from`` and ``init_cfg``.
 
 A file runs no code unless it is trusted: it is read as plain values, its config as literals, and its model is built
-from the types of looc_mm and the named ones of MMPreTrain only.
+from the types of looc_mm and the named ones of MMPreTrain only. MMEngine reads through this file too: its own loaders,
+which run the code of a file in some of its versions, are replaced when this module is imported.
 """
 
+import os
 import pickle
 import re
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from mmengine.config import Config
@@ -24,10 +27,14 @@ from looc_mm.files import last_checkpoint
 from looc_mm.models.representation import representation_state
 from looc_mm.registry import MODELS, WEIGHT_INITIALIZERS
 from looc_mm.stored_config import plain_model
+from looc_mm.untrusted import SHARED, LimitedMemory, check_sizes, refused_calls
 from looc_mm.whole import check_finite, check_whole
 
 #: Weights that MMPreTrain's transformers fit to another image size when they are loaded.
 RESIZED = ('pos_embed', 'rel_pos', 'relative_position', 'attn_mask')
+TRUST = 'pass --trust-checkpoint'  # what to do with pickled objects
+#: Bytes that a network may have beside those of its weights.
+NETWORK = 2**26
 
 
 @dataclass
@@ -69,7 +76,9 @@ class Checkpoint:
         else:
             try:
                 model = plain_model(self.config_text)
-            except (ValueError, SyntaxError) as error:
+            except SyntaxError as error:
+                raise ValueError(f'The training config in {self.path} cannot be read as Python: {error}.') from error
+            except ValueError as error:
                 raise ValueError(
                     f'The training config in {self.path} is more than plain values with known types: {error}. If a '
                     f'file of yours defines the type, pass --plugin FILE.py. If you trust the origin of the '
@@ -84,8 +93,8 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
     """Read a checkpoint of tensors and plain values.
 
     Args:
-        path: The file, or a work dir, whose last checkpoint is read. An address (``torchvision://resnet50``,
-            ``https://...``) goes to MMEngine, which trusts it.
+        path: The file, or a work dir, whose last checkpoint is read. MMEngine fetches what an address
+            (``torchvision://resnet50``, ``https://...``) names.
         trust: Whether pickled objects may be loaded and the stored config may run. Both run code that the file brings.
 
     Returns:
@@ -101,31 +110,102 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
         content = CheckpointLoader.load_checkpoint(path, map_location='cpu')
     else:
         path = str(find_checkpoint(path))
-        check_whole(path)
-        try:
-            content = torch.load(path, map_location='cpu', weights_only=not trust)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-            if isinstance(error, pickle.UnpicklingError) and zipfile.is_zipfile(path):
-                raise ValueError(
-                    f'{path} holds pickled objects, and loading them runs code that the file brings. '
-                    'If you trust its origin, pass --trust-checkpoint.'
-                ) from error
-            raise ValueError(f'{path} cannot be read: it is truncated or no checkpoint.') from error
-    if not isinstance(content, dict):
-        raise ValueError(f'{path} cannot be read: it is no checkpoint, but a {type(content).__name__}.')
+        content = read_file(path, trust)
     state_dict = weights_of(content)
     check_finite(state_dict, path)
     meta = content.get('meta') or {}
-    experiment = meta.get('experiment_name')
+    experiment, epoch = meta.get('experiment_name'), meta.get('epoch')
+    config_text, states = meta.get('cfg'), meta.get('spaces') or {}
+    if not isinstance(config_text, str | None) or not isinstance(epoch, int | None) or not isinstance(states, dict):
+        raise ValueError(f'{path} is no checkpoint of looc_mm: its cfg, epoch or spaces are of another type.')
     return Checkpoint(
         path=path,
         state_dict=state_dict,
-        config_text=meta.get('cfg'),
+        config_text=config_text,
         experiment=config_name(experiment) if isinstance(experiment, str) else None,
-        epoch=meta.get('epoch'),
+        epoch=epoch,
         trusted=trust,
-        states=meta.get('spaces') or {},
+        states=states,
     )
+
+
+def read_file(path: str | Path, trust: bool = False, map_location: Any = 'cpu', remedy: str = TRUST) -> dict[str, Any]:
+    """All that a checkpoint holds, after its checksums, its pickle and the sizes of its tensors have been checked.
+
+    Args:
+        path: The file.
+        trust: Whether pickled objects may be loaded.
+        map_location: As of ``torch.load``.
+        remedy: What to do with pickled objects, for the message.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: As :func:`read_checkpoint`, apart from the weights.
+    """
+    path = os.path.expanduser(path)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'There is no checkpoint {path!r}.')
+    check_whole(path)
+    unreadable = f'{path} cannot be read: it is truncated or no checkpoint.'
+    try:
+        refused = [] if trust else refused_calls(path)
+    except ValueError as error:
+        raise ValueError(unreadable) from error
+    if refused:
+        raise ValueError(
+            f'{path} holds pickled objects ({", ".join(refused[:3])[:200]}), and loading them runs code that the file '
+            f'brings. If you trust its origin, {remedy}.'
+        )
+    try:
+        content = torch.load(path, map_location=map_location, weights_only=not trust)
+    except Exception as error:  # a file of another origin may hold anything
+        raise ValueError(unreadable) from error
+    if not trust:
+        try:
+            check_sizes(content, os.path.getsize(path))
+        except ValueError as error:
+            raise ValueError(f'{path} cannot be read: {error}.') from error
+    return _checked(content, path)
+
+
+def _checked(content: Any, path: str) -> dict[str, Any]:
+    """What a file or address holds, if its outer parts are those of a checkpoint."""
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} cannot be read: it is no checkpoint, but a {type(content).__name__}.')
+    meta = content.get('meta')
+    if not isinstance(meta, dict | None) or not isinstance(content.get('state_dict', {}), dict):
+        raise ValueError(f'{path} cannot be read: it is no checkpoint, for its meta or state_dict is no dict.')
+    if meta is not None:
+        meta.pop('config', None)  # MMEngine runs it when it resumes
+    return content
+
+
+def _read_address(loader: Callable[..., Any]) -> Callable[..., Any]:
+    """MMEngine's loader of addresses, for which PyTorch reads plain values whatever the loader asks for."""
+
+    def read(filename: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        try:
+            with patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD='1'):
+                return _checked(loader(filename, *args, **kwargs), filename)
+        except pickle.UnpicklingError as error:
+            raise ValueError(
+                f'{filename} cannot be read: it is damaged or holds pickled objects, whose loading runs code.'
+            ) from error
+
+    return read
+
+
+def _read_for_mmengine(filename: str, map_location: Any = None) -> dict[str, Any]:
+    """A file for ``load_from``, ``resume`` and MMEngine's own functions."""
+    remedy = (
+        "write its weights into a file of their own: torch.save({'state_dict': torch.load(PATH, weights_only=False)"
+        "['state_dict']}, OTHER)"
+    )
+    return read_file(filename, map_location=map_location, remedy=remedy)
+
+
+for _prefix, _loader in [*CheckpointLoader._schemes.items()]:
+    CheckpointLoader.register_scheme(_prefix, _read_address(_loader) if _prefix else _read_for_mmengine, force=True)
 
 
 def config_name(experiment: str) -> str:
@@ -136,7 +216,11 @@ def config_name(experiment: str) -> str:
 def weights_of(content: Mapping[str, Any]) -> dict[str, Tensor]:
     """The weights in what a file holds, by names without the prefix of a wrapper."""
     state_dict = content.get('state_dict', content)
-    return {key.removeprefix('module.'): value for key, value in state_dict.items() if isinstance(value, Tensor)}
+    return {
+        key.removeprefix('module.'): value
+        for key, value in state_dict.items()
+        if isinstance(key, str) and isinstance(value, Tensor)
+    }
 
 
 def load_model(path: str | Path, trust: bool = False) -> nn.Module:
@@ -163,10 +247,18 @@ def build_model(checkpoint: Checkpoint) -> nn.Module:
     """The network of the training config that a checkpoint holds, without its weights.
 
     Raises:
-        ValueError: There is no config, or it needs trust.
+        ValueError: There is no config, it needs trust, or no network of about the size of the weights can be built.
     """
-    with DefaultScope.overwrite_default_scope('looc_mm'):
-        model: nn.Module = MODELS.build(checkpoint.model_config)
+    config = checkpoint.model_config
+    size = sum(each.numel() * each.element_size() for each in checkpoint.state_dict.values())
+    limit = nullcontext() if checkpoint.trusted else LimitedMemory(SHARED * size + NETWORK)
+    try:
+        with DefaultScope.overwrite_default_scope('looc_mm'), limit:
+            model = MODELS.build(config)
+    except Exception as error:  # the config of another origin may hold anything
+        raise ValueError(f'The model of the training config in {checkpoint.path} cannot be built: {error}') from error
+    if not isinstance(model, nn.Module):
+        raise ValueError(f'The training config in {checkpoint.path} defines no network, but a {type(model).__name__}.')
     return model
 
 
@@ -255,7 +347,7 @@ def check_fit(
     names = [key for key in needed if not key.endswith('num_batches_tracked')]
     wrong = [key for key in names if not _fits(key, needed[key], given.get(key))]
     if wrong:
-        found = sorted({key.split('.')[0] for key in given})
+        found = sorted({key.split('.')[0][:40] for key in given})
         raise ValueError(
             f'{path} does not fit the model: {len(names) - len(wrong)} of {len(names)} {part} weights match; the first '
             f'that is missing or differs in shape is {wrong[0]}. The names in the file begin with {found[:12]}. Is it '
@@ -313,7 +405,7 @@ class Pretrained(PretrainedInit):
         try:
             matched = check_fit(_backbone(module.state_dict()), chosen, self.checkpoint)
         except ValueError as error:
-            found = sorted({key.split('.')[0] for key in weights})
+            found = sorted({key.split('.')[0][:40] for key in weights})
             raise ValueError(
                 f"{error} For a backbone out of a whole model's checkpoint set prefix='backbone.' in init_cfg; got "
                 f'prefix={self.prefix!r}, and the file begins its names with {found[:12]}.'

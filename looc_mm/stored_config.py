@@ -22,6 +22,10 @@ ALLOWED_TYPES = frozenset(
 TIMM_ARGUMENTS = {'type', 'model_name', 'features_only', 'in_channels', 'out_indices'}
 #: Settings of a training that the trained network does not need: they read other files, or choose a compiler.
 LEFT_OUT = ('init_cfg', 'pretrained', 'compile')
+#: Characters of a config; Python's parser takes a thousand times the memory.
+LONGEST = 2**20
+#: Number in a config; a network of so many layers or channels would fill the memory.
+LARGEST = 2**24
 
 
 def plain_model(text: str) -> Any:
@@ -29,7 +33,7 @@ def plain_model(text: str) -> Any:
 
     Raises:
         ValueError: It is more than literals, or names a type that is not allowed.
-        SyntaxError: It is no Python.
+        SyntaxError: It is no Python, too long, or nested too deeply.
     """
     model = plain_value(text, 'model')
     return (
@@ -42,12 +46,17 @@ def plain_value(text: str, name: str) -> Any:
 
     Raises:
         ValueError: It is more than literals.
-        SyntaxError: It is no Python.
+        SyntaxError: It is no Python, too long, or nested too deeply.
     """
-    for statement in reversed(ast.parse(text).body):
-        names = [target.id for target in getattr(statement, 'targets', []) if isinstance(target, ast.Name)]
-        if isinstance(statement, ast.Assign) and name in names:
-            return _literal(statement.value)
+    if len(text) > LONGEST:
+        raise SyntaxError(f'it has {len(text):,} characters, and at most {LONGEST:,} are allowed')
+    try:
+        for statement in reversed(ast.parse(text).body):
+            names = [target.id for target in getattr(statement, 'targets', []) if isinstance(target, ast.Name)]
+            if isinstance(statement, ast.Assign) and name in names:
+                return _literal(statement.value)
+    except (RecursionError, MemoryError) as error:  # MemoryError is of Python's parser
+        raise SyntaxError('it is nested too deeply') from error
     return None
 
 
@@ -62,15 +71,19 @@ def _checked(value: Any, allowed: Iterable[str]) -> Any:
     """A copy of a config without what a trained network does not need.
 
     Raises:
-        ValueError: A type is not allowed.
+        ValueError: A type is not allowed, or a number is too large.
     """
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise ValueError(f'a number of {len(str(value))} digits is larger than {LARGEST:,}')
     if isinstance(value, list | tuple):
         return type(value)(_checked(each, allowed) for each in value)
     if not isinstance(value, dict):
         return value
     kind = value.get('type')
     if '_scope_' in value or ('type' in value and not (isinstance(kind, str) and kind in allowed)):
-        raise ValueError(f'type {value.get("_scope_", kind)!r} is neither of looc_mm nor one of the allowed types')
+        raise ValueError(
+            f'type {str(value.get("_scope_", kind))[:100]!r} is neither of looc_mm nor one of the allowed types'
+        )
     kept = {key: each for key, each in value.items() if key not in LEFT_OUT}
     if kind == 'TIMMBackbone' and (set(kept) - TIMM_ARGUMENTS or not re.fullmatch(r'[\w.]+', str(kept['model_name']))):
         raise ValueError(f'TIMMBackbone has more than the name of an architecture, {sorted(TIMM_ARGUMENTS)}: {kept}')

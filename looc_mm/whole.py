@@ -1,5 +1,6 @@
 """Whether a checkpoint is whole: its bytes are the written ones, and its weights are finite."""
 
+import os
 import struct
 import zipfile
 import zlib
@@ -14,6 +15,7 @@ from looc_mm.files import numbered_checkpoints
 #: What zipfile raises for a damaged directory or header.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, RuntimeError, EOFError, ValueError, OSError)
 
+_START = b'PK\x03\x04'  # of a zip
 _FOLDER = 0x10  # the attribute that marks an entry of a zip as a folder
 
 
@@ -31,11 +33,11 @@ def check_whole(path: str | Path) -> None:
         ValueError: An entry differs from its checksum, or the zip's directory is damaged.
     """
     path = Path(path).expanduser()
-    damage = _damage(path)
+    damage = damage_of(path)
     if damage is None:
         return
     others = [each for each in numbered_checkpoints(path.parent) if each.resolve() != path.resolve()]
-    whole = next((each for each in others if _begins_as_zip(each) and _damage(each) is None), None)
+    whole = next((each for each in others if _begins_as_zip(each) and damage_of(each) is None), None)
     found = f'; {whole} is the newest whole one beside it' if whole else ', if there is one'
     raise ValueError(
         f'{path} is damaged: {damage}. Its weights are not those of the training. Replace the file by a copy from '
@@ -43,24 +45,30 @@ def check_whole(path: str | Path) -> None:
     )
 
 
-def _damage(path: Path) -> str | None:
-    """What is wrong with a zip; None if nothing is, or if the file is no zip."""
-    try:
-        if not _begins_as_zip(path) and not zipfile.is_zipfile(path):
-            return None
-        with zipfile.ZipFile(path) as archive:
-            entries = [each for each in archive.infolist() if not each.is_dir()]
-            name = next((each.filename for each in entries if not _is_plain(each)), None) or archive.testzip()
-    except PermissionError:
-        raise
-    except _DAMAGE as error:
-        return f'its directory of entries, at its end, is missing or damaged ({error})'
+def damage_of(path: Path) -> str | None:
+    """What is wrong with a file of ``torch.save``; None if nothing is, or if the file is no zip.
+
+    Raises:
+        OSError: The file cannot be opened.
+    """
+    with path.open('rb') as file:
+        try:
+            if file.read(4) != _START and not zipfile.is_zipfile(file):
+                return None
+            with zipfile.ZipFile(file) as archive:
+                entries = [each for each in archive.infolist() if not each.is_dir()]
+                size = file.seek(0, os.SEEK_END)
+                if sum(each.file_size for each in archive.infolist()) > size:
+                    return 'its entries together are longer than the file'
+                name = next((each.filename for each in entries if not _is_plain(each)), None) or archive.testzip()
+        except _DAMAGE as error:
+            return f'its directory of entries, at its end, is missing or damaged ({error})'
     return None if name is None else f'its entry {name!r} differs from the checksum or sizes in the file'
 
 
 def _begins_as_zip(path: Path) -> bool:
     with path.open('rb') as file:
-        return file.read(4) == b'PK\x03\x04'
+        return file.read(4) == _START
 
 
 def _is_plain(entry: zipfile.ZipInfo) -> bool:

@@ -1,13 +1,18 @@
 """The one reader of checkpoints: what it refuses to run, and what has to be in a file."""
 
 import ast
+import re
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
+from mmengine.runner.checkpoint import CheckpointLoader
 from mmpretrain.registry import TRANSFORMS
 
 from looc_mm import checkpoint
@@ -113,13 +118,64 @@ def test_a_stored_config_imports_nothing(tmp_path, monkeypatch):
         'model = dict(type="TIMMBackbone", model_name="hf-hub:a/b")',
         'model = dict(type="TIMMBackbone", model_name="resnet18", checkpoint_path="a.pth")',
         'model = [x for x in (1, 2)]',
-        'model = dict(',
     ],
 )
 def test_a_config_that_would_run_code_needs_trust(text, tmp_path, capsys):
     with pytest.raises(ValueError, match='a.pth.*--trust-checkpoint'):
         read_checkpoint(save(tmp_path / 'a.pth', text=text)).model_config  # noqa: B018
     assert 'run' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('text', ['model = dict(', 'model = ' + '(' * 1000, 'a = 1\n' * 200_000])
+def test_a_config_that_is_no_python_is_no_question_of_trust(text, tmp_path):
+    with pytest.raises(ValueError, match='a.pth cannot be read as Python') as error:
+        read_checkpoint(save(tmp_path / 'a.pth', text=text)).model_config  # noqa: B018
+    assert 'trust' not in str(error.value)
+
+
+class Server(SimpleHTTPRequestHandler):
+    """Says nothing on the terminal."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def address(tmp_path, monkeypatch):
+    """An address of the files in a folder."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+    with ThreadingHTTPServer(('127.0.0.1', 0), partial(Server, directory=str(tmp_path))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f'http://127.0.0.1:{server.server_port}'
+        server.shutdown()
+
+
+def test_an_address_runs_no_code_either(address, tmp_path, capsys):
+    state = {'backbone.weight': torch.ones(2)}
+    save(tmp_path / 'good.pth', state, config='print("run")')
+    assert torch.equal(read_checkpoint(f'{address}/good.pth').state_dict['backbone.weight'], torch.ones(2))
+    assert 'config' not in CheckpointLoader.load_checkpoint(f'{address}/good.pth')['meta']
+    torch.save({'state_dict': state, 'payload': Payload()}, tmp_path / 'bad.pth')
+    for read in (read_checkpoint, CheckpointLoader.load_checkpoint):
+        with pytest.raises(ValueError, match='bad.pth cannot be read: it is damaged or holds pickled objects'):
+            read(f'{address}/bad.pth')
+    assert not re.search('^run$', capsys.readouterr().out, re.M)
+    with pytest.raises(FileNotFoundError, match='nowhere://a'):
+        CheckpointLoader.load_checkpoint('nowhere://a')
+
+
+def test_a_training_loads_no_pickled_objects(tmp_path, capsys):
+    """MMEngine 0.11 and OneDL's fork would run them."""
+    model = build(config(NARROW, 64)).state_dict()
+    path = tmp_path / 'a.pth'
+    torch.save({'state_dict': model, 'meta': {'epoch': 1, 'iter': 2}, 'payload': Payload()}, path)
+    for options in ({}, {'resume': True}):
+        started = runner(tmp_path, load_from=str(path), **options)
+        with pytest.raises(
+            ValueError, match=r'a.pth holds pickled objects \(builtins.print\).*its weights into a file'
+        ):
+            started.load_or_resume()
+    assert not re.search('^run$', capsys.readouterr().out, re.M)
 
 
 def test_settings_that_read_other_files_are_left_out(tmp_path):
@@ -160,8 +216,9 @@ def test_files_that_cannot_be_read(tmp_path):
         read_checkpoint(path)
     for broken in (b'', b'no checkpoint at all'):
         path.write_bytes(broken)
-        with pytest.raises(ValueError, match='a.pth cannot be read: it is truncated or no checkpoint'):
+        with pytest.raises(ValueError, match='a.pth cannot be read: it is truncated or no checkpoint') as error:
             read_checkpoint(path)
+        assert 'trust' not in str(error.value)
 
 
 def test_pickled_objects_need_trust(tmp_path, capsys):

@@ -1,3 +1,5 @@
+import errno
+import json
 import os
 import subprocess
 import sys
@@ -5,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from looc_mm.files import atomic_write, folder_name
+from looc_mm.files import atomic_write, folder_name, read_checked, with_checksum
 
 KILLED = """
 import os, sys
@@ -66,3 +68,36 @@ def test_sync_happens_before_the_name(tmp_path, monkeypatch):
 def test_the_name_of_a_folder():
     assert folder_name(Path('/data/flowers5/train')) == 'flowers5'
     assert folder_name(Path('/data/flowers5')) == 'flowers5'
+
+
+def test_a_json_file_is_as_it_was_written_or_refused(tmp_path):
+    content = {'b': [1, 2.5, None, 'ü'], 'a': {'x': True}}
+    path = tmp_path / 'a.json'
+    whole = json.dumps(with_checksum(content), indent=1).encode()
+    path.write_bytes(whole)
+    assert read_checked(path) == content
+    for bit in range(8 * len(whole)):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        try:
+            assert read_checked(path) == content, bit
+        except ValueError as error:
+            assert str(error).startswith(f'{path} is damaged'), (bit, error)
+    for text in ('', '[1]', '{"a": 1}', '{"checksum": 3}'):
+        path.write_text(text)
+        with pytest.raises(ValueError, match='is damaged'):
+            read_checked(path)
+
+
+def test_a_full_disk_is_named_with_the_bytes(tmp_path):
+    """/dev/full refuses every byte, as a full disk does."""
+    (tmp_path / 'a.txt').write_text('first')
+    for needs, said in ((None, 'more bytes'), (lambda: 1234567, '1,234,567 bytes')):
+        with pytest.raises(OSError, match='is full') as error, atomic_write(tmp_path / 'a.txt', needs=needs) as part:
+            part.symlink_to('/dev/full')
+            part.write_text('second')
+        text = str(error.value)
+        assert f'The disk or quota of {tmp_path} is full: a.txt needs {said}, and ' in text, text
+        assert error.value.errno == errno.ENOSPC
+    assert (tmp_path / 'a.txt').read_text() == 'first' and names(tmp_path) == ['a.txt']

@@ -18,6 +18,7 @@ from looc_mm.datasets import Part
 from looc_mm.datasets.whole import known_datasets
 from looc_mm.evaluation import FeatureSource, Protocol
 from looc_mm.evaluation.run import choose_protocols
+from looc_mm.files import with_checksum
 from looc_mm.models.multi_head import MultiHead
 from looc_mm.registry import (
     AUGMENTATIONS,
@@ -49,7 +50,7 @@ PUBLISHED = [name for name in NAMES['DATASETS'] if isinstance(DATASETS.get(name)
 
 
 def shards(folder: Path) -> dict[str, Any]:
-    (folder / 'canvases.json').write_text(json.dumps(dict(shards=0, labels=[], size=8, metainfo={})))
+    (folder / 'canvases.json').write_text(json.dumps(with_checksum(dict(shards=0, labels=[], size=8, metainfo={}))))
     return dict(data_root=str(folder), lazy_init=True)
 
 

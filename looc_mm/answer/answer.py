@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from looc_mm.evaluation import Features, FeatureSource, FewShotProbe, KNNProbe, LinearClassifier, Score
 from looc_mm.evaluation.protocols.base import by_training_classes
+from looc_mm.evaluation.unwritable import warn_unwritable
 from looc_mm.multichannel import channels_of
 
 from .compare import conclude, wilson
@@ -116,7 +117,9 @@ def answer(
         seed=seed,
         rows=rows,
     )
-    write(result, Path(out) if out else trained.path.parent / f'answer_{data.name}')
+    folder = Path(out) if out else trained.path.parent / f'answer_{data.name}'
+    with warn_unwritable(f'{folder}/answer.json or its figure'):
+        write(result, folder)
     return result
 
 

@@ -94,6 +94,7 @@ def test(
     from looc_mm.config_check.check import check_config
     from looc_mm.config_check.options import data_root_options, merge_options
     from looc_mm.engine.launch import explain_shared_memory, setup_launch
+    from looc_mm.evaluation.unwritable import writable_folder
     from looc_mm.multichannel import share_channels
     from looc_mm.plugins import load_files
 
@@ -135,6 +136,7 @@ def test(
             f'Got load_from={cfg.get("load_from")!r}, resume={cfg.get("resume")!r}, which would replace the weights of '
             f'{checkpoint}. Give the checkpoint as the second argument.'
         )
+    cfg.work_dir = str(writable_folder(cfg.work_dir))
     setup_launch(cfg, launcher)
     runner = Runner.from_cfg(cfg)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model

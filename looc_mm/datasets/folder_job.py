@@ -13,7 +13,7 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from looc_mm.files import atomic_write
+from looc_mm.files import CHECKSUM, atomic_write, with_checksum
 
 from .decoding import PictureError, decode
 from .folder import ImageFolder
@@ -54,12 +54,16 @@ class FolderJob:
         title: Of the progress bar, which counts pictures.
 
     Raises:
-        ValueError: The folder was written with other settings: continuing would mix two.
+        ValueError: The folder was written with other settings: continuing would mix two. Or the file is damaged.
     """
 
     def __init__(self, out: Path, note: str, settings: dict[str, Any], title: str) -> None:
         path, settings = out / note, json.loads(json.dumps(settings))
-        theirs = json.loads(path.read_text()) if path.exists() else settings
+        try:
+            theirs = json.loads(path.read_text(encoding='utf-8')) if path.exists() else settings
+        except ValueError as error:
+            raise ValueError(f'{path} is damaged ({error}). Delete it if the settings are the same as then.') from error
+        theirs.pop(CHECKSUM, None)
         if settings != theirs:
             changed = {key: (theirs.get(key), settings[key]) for key in settings if theirs.get(key) != settings[key]}
             raise ValueError(
@@ -67,7 +71,7 @@ class FolderJob:
                 'another folder for the output.'
             )
         with atomic_write(path, single_writer=True) as part:
-            part.write_text(json.dumps(settings, indent=1))
+            part.write_text(json.dumps(with_checksum(settings), indent=1))
         self.title = title
 
     def run(self, make: Callable[[Any], Report], units: Sequence[Any], workers: int, total: int) -> Report:

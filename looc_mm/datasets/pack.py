@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 from tqdm import tqdm
 
-from looc_mm.files import atomic_write
+from looc_mm.files import atomic_write, with_checksum
 from looc_mm.registry import DATASETS, TRANSFORMS
 
 from .decoding import PictureError, look_at
@@ -104,8 +104,9 @@ class _Work:
         if isinstance(index, str):
             tar, broken = self._tar(range(len(self.order))[shard * self.per_shard : (shard + 1) * self.per_shard])
             index = {**index_of(tar), 'broken': broken}
+            note = json.dumps(with_checksum(index)).encode()
             # The index is last: where it is, the tar is whole.
-            for file, content in ((path, tar), (path.with_suffix('.json'), json.dumps(index).encode())):
+            for file, content in ((path, tar), (path.with_suffix('.json'), note)):
                 with atomic_write(file, single_writer=True) as part:
                     part.write_bytes(content)
         pictures = len(index['columns'].get('offset', ())) + len(index['broken'])
@@ -138,7 +139,7 @@ class _Work:
 
 
 def verify_canvases(out: Path, workers: int = 1) -> dict[str, str]:
-    """Read all shards of a folder and compare them with their checksums and indices.
+    """Read all shards of a folder and compare them with their checksums.
 
     Args:
         out: The folder.
@@ -149,6 +150,7 @@ def verify_canvases(out: Path, workers: int = 1) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: There are no canvases in the folder.
+        ValueError: The file of settings is damaged.
     """
     paths = [shard_path(out, shard) for shard in range(read_settings(out)['shards'])]
     with ThreadPool(max(workers, 1)) as pool:
@@ -161,7 +163,6 @@ def _problem(path: Path) -> str:
     index = read_index(path)
     if isinstance(index, str):
         return index
-    tar = path.read_bytes()
-    if sha256(tar).hexdigest() != index['sha256']:
+    if sha256(path.read_bytes()).hexdigest() != index['sha256']:
         return f'{path.name} does not have the checksum that it was written with'
-    return '' if {**index_of(tar), 'broken': index['broken']} == index else f'{path.stem}.json does not fit the tar'
+    return ''

@@ -1,7 +1,8 @@
 """Canvases that were written once, read from sequential shards: for few cores, remote disks, data beyond one machine.
 
 A shard is a tar in WebDataset's layout, which any tool opens: ``<key>.jpg``, the canvas, and ``<key>.json``, its
-original's path, height and width, and the labels. An index beside it has the position of each canvas in the tar.
+original's path, height and width, and the labels. An index beside it has the position and the CRC-32 of each canvas in
+the tar, and a checksum of the index: a damaged file is an error that names it, and never another picture or label.
 
 It is read as a dataset with a length and random access, so that samplers, resuming and evaluation are the same as
 on any other, and no picture is lost or doubled whatever the number of ranks and workers. That is why webdataset's
@@ -13,6 +14,7 @@ import io
 import json
 import os
 import tarfile
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -23,11 +25,12 @@ from typing import Any, BinaryIO, ClassVar
 import numpy as np
 from mmengine.dataset import DefaultSampler
 
+from looc_mm.files import read_checked
 from looc_mm.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 from looc_mm.stack import BaseDataset
 
 from .checks import build_pipeline
-from .decoding import PictureError, decode_bytes
+from .decoding import decode_bytes
 from .stylized import LoadStylized
 from .transforms import LoadCanvas, to_square
 
@@ -50,6 +53,7 @@ def index_of(tar: bytes) -> dict[str, Any]:
             if member.name.endswith('.jpg'):
                 columns['offset'].append(start)
                 columns['length'].append(member.size)
+                columns['crc32'].append(zlib.crc32(tar[start:end]))
             else:
                 for key, value in json.loads(tar[start:end]).items():
                     columns[key].append(value)
@@ -57,15 +61,15 @@ def index_of(tar: bytes) -> dict[str, Any]:
 
 
 def read_index(tar: Path) -> dict[str, Any] | str:
-    """The index of a shard, or what is missing of the two files; the content of the tar is not read."""
+    """The index of a shard, or what is missing or damaged; the content of the tar is not read."""
     index = tar.with_suffix('.json')
     for path in (tar, index):
         if not path.exists():
             return f'{path.name} is missing'
     try:
-        content = json.loads(index.read_text())
+        content = read_checked(index)
     except ValueError as error:
-        return f'{index.name} is no JSON: {error}'
+        return str(error)
     size = tar.stat().st_size
     return content if size == content['bytes'] else f'{tar.name} has {size:,} of {content["bytes"]:,} bytes'
 
@@ -75,6 +79,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: There are none.
+        ValueError: The file of settings is damaged.
     """
     path = folder / SETTINGS
     if not path.is_file():
@@ -82,7 +87,13 @@ def read_settings(folder: Path) -> dict[str, Any]:
             f'{folder} ({folder.absolute()}) has no {SETTINGS}, and so no canvases. Write them with `python '
             f'tools/pack_canvases.py CONFIG {folder}`, or give the folder that has them'
         )
-    return json.loads(path.read_text())
+    try:
+        return read_checked(path)
+    except ValueError as error:
+        raise ValueError(
+            f'{error}. Delete it and write the canvases again with the same settings, `python tools/pack_canvases.py '
+            f'CONFIG {folder}`: shards that are whole are kept'
+        ) from error
 
 
 def split_pipeline(dataset: Mapping[str, Any]) -> tuple[list[dict], list[dict]]:
@@ -149,8 +160,9 @@ class CanvasShards(BaseDataset):
         **kwargs: The other arguments of MMPreTrain's ``BaseDataset``.
 
     Raises:
-        FileNotFoundError: There are no canvases in the folder, or shards are missing or cut short.
-        ValueError: They are smaller than ``size``.
+        FileNotFoundError: There are no canvases in the folder, or shards are missing or cut short, or an index is
+            damaged.
+        ValueError: They are smaller than ``size``, or the file of settings is damaged.
     """
 
     published: ClassVar[Any] = 'the canvases are your own; tools/pack_canvases.py --verify checks them'
@@ -189,18 +201,19 @@ class CanvasShards(BaseDataset):
         """List the position of each canvas, ``ori_shape`` and the labels; 28 bytes each, 8 more for each label.
 
         Raises:
-            FileNotFoundError: Shards are missing or cut short.
+            FileNotFoundError: Shards are missing or cut short, or an index is damaged.
         """
         found = [read_index(shard_path(self.data_root, shard)) for shard in range(self.shards)]
         wrong = [problem for problem in found if isinstance(problem, str)]
         if wrong:
             raise FileNotFoundError(
-                f'{self.data_root}: {len(wrong)} of {self.shards} shards are missing or cut short, first: {wrong[0]}. '
-                'Copy them again, or start tools/pack_canvases.py as before: it makes those that are missing'
+                f'{self.data_root}: {len(wrong)} of {self.shards} shards are missing, cut short or damaged, '
+                f'first: {wrong[0]}. Copy them again, or start tools/pack_canvases.py as before: it makes those that '
+                'are missing'
             )
         whole = [index for index in found if isinstance(index, dict)]
         self.checksums = tuple(index['sha256'] for index in whole)  # by which cached features know what they are of
-        fields = [('offset', 'i8'), ('length', 'i4'), ('height', 'i4'), ('width', 'i4')]
+        fields = [('offset', 'i8'), ('length', 'i4'), ('crc32', 'u4'), ('height', 'i4'), ('width', 'i4')]
         for label in self.labels:
             numbers = any(isinstance(value, float) for index in whole for value in index['columns'].get(label, ()))
             fields.append((label, 'f8' if numbers else 'i8'))
@@ -222,13 +235,12 @@ class CanvasShards(BaseDataset):
         row = self.get_data_info(idx)
         path = shard_path(self.data_root, row['shard'])
         jpeg = read_at(open_file(path, self.read_ahead), row['length'], row['offset'])
-        try:
-            img = decode_bytes(jpeg, f'{path}, byte {row["offset"]:,}').img
-        except PictureError as error:
+        if zlib.crc32(jpeg) != row.pop('crc32'):
             raise ValueError(
-                f'{path} has no picture at byte {row["offset"]:,}: it changed since it was written. Look with `python '
-                f'tools/pack_canvases.py --verify {self.data_root}` for what is broken'
-            ) from error
+                f'{path} is damaged: the picture at byte {row["offset"]:,} differs from its checksum. Look with '
+                f'`python tools/pack_canvases.py --verify {self.data_root}` for all that is broken'
+            )
+        img = decode_bytes(jpeg, f'{path}, byte {row["offset"]:,}').img
         row['img'] = img if self.size == self.written_size else to_square(img, self.size)
         return self.pipeline(row)
 

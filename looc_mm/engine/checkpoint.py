@@ -19,13 +19,14 @@ from looc_mm.checkpoint import check_training_start, weights_of
 from looc_mm.files import atomic_write, last_checkpoint
 from looc_mm.registry import HOOKS
 from looc_mm.stop import TrainingStoppedError, requested
+from looc_mm.untrusted import tensor_bytes
 from looc_mm.whole import check_finite, check_whole, first_not_finite
 
 from .agreement import Agreement
 from .loops import accumulated
 
 SAVE, STOP = 1, 2  # what a process asks for: a checkpoint, or a checkpoint and the end
-_PLAIN_TYPES = (str, bytes, bool, int, float, complex, type(None), torch.Size, torch.dtype, torch.device)
+_PLAIN_TYPES = (str, bool, int, float, complex, type(None), torch.Size, torch.dtype, torch.device)
 
 
 class _NotPlainError(TypeError):
@@ -87,13 +88,10 @@ class PlainCheckpoint(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Makes history buffers of the stored histories, in place; other files pass unchanged.
 
-        MMEngine runs a stored ``meta['config']`` as Python when it resumes. It is left out: our files have none.
-
         Args:
             runner: The runner of the training process.
             checkpoint: What was read.
         """
-        checkpoint.get('meta', {}).pop('config', None)
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for name, history in scalars.items():
             if isinstance(history, dict):
@@ -251,6 +249,7 @@ class SafeCheckpointHook(CheckpointHook):
             FloatingPointError: A weight or buffer of the model, or of its average, is not finite.
         """
         checkpoint['meta']['iterations_per_epoch'] = len(runner.train_dataloader)
+        self.bytes = tensor_bytes(checkpoint)
         states = [value for key, value in checkpoint.items() if key.endswith('state_dict')]
         name = next(filter(None, map(first_not_finite, states)), None)
         if name is None:
@@ -291,7 +290,7 @@ class SafeCheckpointHook(CheckpointHook):
         hub.update_info('last_ckpt', self.last_ckpt)
         if not is_main_process():
             return
-        with atomic_write(self.last_ckpt, single_writer=True, sync=True) as part:
+        with atomic_write(self.last_ckpt, single_writer=True, sync=True, needs=lambda: self.bytes) as part:
             runner.save_checkpoint(
                 self.out_dir,
                 part.name,

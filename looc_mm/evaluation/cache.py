@@ -1,6 +1,7 @@
 """Features on disk, found again by everything that they depend on."""
 
 import hashlib
+import logging
 import os
 import pickle
 from collections.abc import Callable
@@ -9,21 +10,25 @@ from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, is_main_process
+from mmengine.logging import print_log
 from torch import nn
 from torch.utils.data import ConcatDataset, Dataset
 
 from looc_mm.datasets.listing import listed_samples
 from looc_mm.files import atomic_write
 from looc_mm.models.representation import representation_state
+from looc_mm.whole import damage_of
 
 from .extract import VERSION
 from .features import FeatureSet
+from .unwritable import warn_unwritable
 
 
 class FeatureCache:
     """A folder of feature sets, one file each, named by a digest of model, data, transform and extraction.
 
-    Two runs may share it: a file appears at once and whole, and whoever comes second replaces it by the same.
+    Two runs may share it: a file appears at once and whole, and whoever comes second replaces it by the same. A damaged
+    file is found by its checksums and written again. A folder that cannot be written costs time and a warning only.
 
     Args:
         folder: Where the files are; it is made when the first is written.
@@ -50,17 +55,28 @@ class FeatureCache:
             return found
         made = make()
         if is_main_process():
-            with atomic_write(self.path(key)) as part:
+            with warn_unwritable(f'The cache {self.folder}'), atomic_write(self.path(key)) as part:
                 torch.save(vars(made), part)
         return made
 
     def read(self, key: str) -> FeatureSet | None:
-        """The features of a key; None if there are none or their file is broken."""
+        """The features of a key; None if there are none, or with a warning if their file is damaged."""
+        path = self.path(key)
         try:
-            saved = torch.load(self.path(key), weights_only=True)
-            return FeatureSet(saved['parts'], saved['labels'])
-        except (FileNotFoundError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError):
+            problem = damage_of(path)
+            if problem is None:
+                saved = torch.load(path, weights_only=True)
+                return FeatureSet(saved['parts'], saved['labels'])
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except (OSError, RuntimeError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
+            problem = str(error)
+        print_log(
+            f'The features in {path} are damaged or cannot be read and are extracted again: {problem}.',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return None
 
 
 def cache_key(model: nn.Module, dataset: Dataset, **extraction: Any) -> str | None:

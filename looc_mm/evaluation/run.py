@@ -35,6 +35,7 @@ from looc_mm.results import add_results, read_results
 from .cache import weights_hash
 from .protocols.base import Drawing, Protocol, Score
 from .source import FeatureSource
+from .unwritable import warn_unwritable
 
 
 def run_protocols(
@@ -111,9 +112,10 @@ def run_protocols(
                 }
             )
         if is_main_process():  # after each protocol, so that the error of a later one costs nothing
-            add_results(file, records)
-            for drawing in (each for each in results if isinstance(each, Drawing)):
-                drawing.figure.savefig(Path(folder) / drawing.file)
+            with warn_unwritable(f'{file} or a figure beside it'):
+                add_results(file, records)
+                for drawing in (each for each in results if isinstance(each, Drawing)):
+                    drawing.figure.savefig(Path(folder) / drawing.file)
     return metrics
 
 

@@ -153,7 +153,10 @@ def test_verify_finds_a_flipped_byte(run, pictures, tmp_path):
     index.write_text(json.dumps(other))
     told = run('--verify', out, fails=True)
     assert told.count('Wrong: ') == 2 and f'{tar}: 000001.tar does not have the checksum' in told
-    assert '000002.json does not fit the tar' in told and 'Move these files away and start the packing' in told
+    assert (
+        f'{index} is damaged: its content differs from its checksum' in told
+        and 'Move these files away and start the packing' in told
+    )
     tar.unlink()
     index.unlink()
     assert set(verify_canvases(out).values()) == {'000001.tar is missing', '000002.json is missing'}
@@ -177,4 +180,4 @@ def test_training_reads_them(pictures, tmp_path):
 
     (out / '000001.tar').write_bytes(b'cut')
     message = train(config, tmp_path / 'other', options, '--canvases', out, fails=True)
-    assert '1 of 3 shards are missing or cut short, first: 000001.tar has 3 of' in message
+    assert '1 of 3 shards are missing, cut short or damaged, first: 000001.tar has 3 of' in message

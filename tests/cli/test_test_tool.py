@@ -96,6 +96,15 @@ def test_a_checkpoint_brings_its_model(run_tool, checkpoint, capsys):
     assert 'RANDOM' not in capsys.readouterr().out
 
 
+def test_a_work_dir_and_cache_that_cannot_be_written_end_no_evaluation(checkpoint, capfd):
+    small = {key: int(value) for key, value in (option.split('=') for option in SMALL)}
+    arguments = dict(work_dir='/dev/null/out', cache='/dev/null/cache', protocols=['knn'])
+    assert list(cli.test(FACTORS, checkpoint, **arguments, cfg_options=small))
+    printed = capfd.readouterr()
+    assert 'The folder /dev/null/out cannot be written' in printed.out + printed.err
+    assert 'The cache /dev/null/cache cannot be written' in printed.out + printed.err
+
+
 def test_all_spaces(run_tool, checkpoint):
     records = run_tool(FACTORS, checkpoint, '--spaces', 'all', 'color+rotation')
     top1 = [record for record in records if record['metric'] == 'top1']

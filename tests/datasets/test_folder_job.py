@@ -40,6 +40,13 @@ def test_a_folder_belongs_to_its_settings(tmp_path):
         FolderJob(tmp_path, 'note.json', {'size': 3, 'names': ['a']}, 'Copied')
 
 
+def test_damaged_settings_are_named(tmp_path):
+    FolderJob(tmp_path, 'note.json', {'size': 2}, 'Copied')
+    (tmp_path / 'note.json').write_text('{"size":')
+    with pytest.raises(ValueError, match='note.json is damaged .*Delete it if the settings are the same'):
+        FolderJob(tmp_path, 'note.json', {'size': 2}, 'Copied')
+
+
 def test_reports_are_taken_while_the_work_goes_on(tmp_path):
     job, done = FolderJob(tmp_path, 'note.json', {}, 'Copied'), []
 

@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import random
 import shutil
 import tarfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from mmengine.registry import init_default_scope
 from torch.utils.data import DataLoader
 
 from looc_mm.datasets import CanvasShards, ImageFolder, ShardSampler
+from looc_mm.datasets import shards as shards_module
 from looc_mm.datasets.pack import pack_canvases
 from looc_mm.datasets.shards import read_canvases, shard_path
 from looc_mm.datasets.transforms import to_square
@@ -168,11 +170,65 @@ def test_a_shard_that_changed_while_training(copy):
     dataset = CanvasShards(str(copy))
     tar = shard_path(copy, 0)
     tar.write_bytes(bytes(tar.stat().st_size))
-    with pytest.raises(ValueError, match=r'000000\.tar has no picture at byte 512.*--verify'):
+    with pytest.raises(ValueError, match=r'000000\.tar is damaged: the picture at byte 512 differs.*--verify'):
         dataset[0]
     tar.write_bytes(b'')
-    with pytest.raises(ValueError, match='it changed since it was written'):
+    with pytest.raises(ValueError, match=r'000000\.tar is damaged'):
         dataset[1]
+
+
+def flipped(content: bytes, bit: int) -> bytes:
+    changed = bytearray(content)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+@pytest.mark.parametrize('name', ['000001.tar', '000001.json', 'canvases.json'])
+def test_a_flipped_bit_never_gives_another_picture_or_label(copy, name):
+    """It is an error that names the file, or it is in what no dataset reads: a tar's headers, or JSON's spaces."""
+    whole = (copy / name).read_bytes()
+    wanted = [CanvasShards(str(copy))[row] for row in range(17)]
+    refused = 0
+    for bit in random.Random(0).sample(range(8 * len(whole)), 40):
+        (copy / name).write_bytes(flipped(whole, bit))
+        shards_module._file.cache_clear()
+        try:
+            dataset = CanvasShards(str(copy))
+            found = [dataset[row] for row in range(17)]
+        except (ValueError, FileNotFoundError) as error:
+            assert name in str(error), (bit, error)
+            refused += 1
+            continue
+        assert len(found) == len(wanted), bit
+        for one, other in zip(found, wanted, strict=True):
+            assert all(torch.equal(torch.as_tensor(one[key]), torch.as_tensor(other[key])) for key in other), bit
+    assert refused > (20 if name.endswith('tar') else 36)
+
+
+def test_every_bit_of_a_picture_counts(copy):
+    tar = shard_path(copy, 2)
+    whole = tar.read_bytes()
+    start, length = (CanvasShards(str(copy)).get_data_info(12)[key] for key in ('offset', 'length'))
+    for bit in range(8 * start, 8 * (start + length), 997):
+        tar.write_bytes(flipped(whole, bit))
+        shards_module._file.cache_clear()
+        with pytest.raises(ValueError, match=rf'000002\.tar is damaged: the picture at byte {start:,} differs'):
+            CanvasShards(str(copy))[12]
+
+
+def test_canvases_of_an_older_version_are_written_again(folder, shards, copy):
+    for path in copy.glob('*.json'):
+        content = json.loads(path.read_text())
+        content.pop('checksum')
+        path.write_text(json.dumps(content))
+    with pytest.raises(
+        ValueError, match=r'canvases\.json is damaged or of an older version .* no checksum\. Delete it'
+    ):
+        CanvasShards(str(copy))
+    assert pack_canvases(source(folder), copy, per_shard=5).made == 4
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == {
+        path.name: path.read_bytes() for path in shards.iterdir()
+    }
 
 
 def test_a_loader_of_any_config_reads_them(shards):

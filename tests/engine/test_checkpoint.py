@@ -1,3 +1,5 @@
+import errno
+import re
 import shutil
 from collections import Counter, OrderedDict
 from pathlib import Path
@@ -165,6 +167,20 @@ def test_interrupted_save_leaves_the_old_checkpoint(build_runner, monkeypatch):
     resumed.train()
     assert resumed.iter == 12
     assert names(runner.work_dir) == ['epoch_3.pth', 'last_checkpoint']
+
+
+def test_a_full_disk_names_the_folder_and_the_bytes(build_runner, monkeypatch):
+    def full(self, content, filepath):
+        Path(filepath).write_bytes(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    runner = build_runner(train_cfg__max_epochs=1)
+    monkeypatch.setattr('mmengine.fileio.backends.local_backend.LocalBackend.put', full)
+    with pytest.raises(OSError, match=r'is full: epoch_1.pth needs ([\d,]+) bytes, and ') as error:
+        runner.train()
+    needed = int(re.search(r'needs ([\d,]+) bytes', str(error.value))[1].replace(',', ''))
+    assert 4 * 2 * 4 <= needed < 2**17, 'weights and momentum of four numbers at least; random states are the most'
+    assert runner.work_dir in str(error.value) and 'epoch_1.pth' not in names(runner.work_dir)
 
 
 @pytest.mark.parametrize('options', [{'resume': True}, {'load_from': 'epoch_2.pth'}])

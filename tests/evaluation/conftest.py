@@ -3,6 +3,8 @@ from mmengine.dataset import DefaultSampler
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
+from looc_mm.evaluation import cache, unwritable
+
 from . import fake
 
 
@@ -14,6 +16,15 @@ def _loader(**dataset):
         collate_fn=dict(type='default_collate'),
         dataset=dict(type='FakeImages', **dataset),
     )
+
+
+@pytest.fixture
+def warnings_of(monkeypatch):
+    """The warnings about files, as a list that grows."""
+    texts = []
+    for module in (cache, unwritable):
+        monkeypatch.setattr(module, 'print_log', lambda text, logger, level: texts.append(text))
+    return texts
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,68 @@ def test_what_is_written_is_read_and_a_broken_file_is_none(tmp_path):
     assert [path.name for path in (tmp_path / 'new').iterdir()] == ['a.pth'], 'no part is left'
     cache.path('a').write_bytes(cache.path('a').read_bytes()[:100])
     assert cache.read('a') is None
+
+
+def equal(one: FeatureSet | None, other: FeatureSet) -> bool:
+    if one is None or one.parts.keys() != other.parts.keys() or one.labels.keys() != other.labels.keys():
+        return False
+    pairs = [(one.parts, other.parts), (one.labels, other.labels)]
+    return all(torch.equal(own[name], theirs[name]) for own, theirs in pairs for name in theirs)
+
+
+def test_a_damaged_file_is_never_scored(tmp_path, warnings_of):
+    """A flipped bit or a cut is found, or changes no value (the padding between entries)."""
+    cache = FeatureCache(tmp_path)
+    made = FeatureSet({'V': torch.randn(30, 8)}, {'gt_label': torch.arange(30)})
+    cache.get('a', lambda: made)
+    path, whole = cache.path('a'), cache.path('a').read_bytes()
+    start, rng = whole.index(made.parts['V'].numpy().tobytes()), random.Random(0)
+    weights = [8 * start + rng.randrange(8 * 960) for _ in range(20)]
+    for bit in [*weights, *rng.sample(range(8 * len(whole)), 60)]:
+        content = bytearray(whole)
+        content[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(content)
+        warnings_of.clear()
+        found = cache.read('a')
+        assert (found is None) == bool(warnings_of)
+        assert found is None if bit in weights else found is None or equal(found, made), bit
+    for length in [0, 1, *rng.sample(range(len(whole)), 20)]:
+        path.write_bytes(whole[:length])
+        warnings_of.clear()
+        assert cache.read('a') is None, length
+        assert len(warnings_of) == 1 and f'The features in {path} are damaged' in warnings_of[0]
+    assert cache.get('a', lambda: made) is made and equal(cache.read('a'), made), 'made and written again'
+
+
+def test_a_file_of_another_content_is_made_again(tmp_path, warnings_of):
+    made = FeatureSet({'V': torch.ones(2, 2)}, {'gt_label': torch.arange(2)})
+    for content in ({'parts': {}}, [1, 2], torch.ones(3), {'parts': {'V': print}, 'labels': {}}):
+        torch.save(content, tmp_path / 'a.pth')
+        assert FeatureCache(tmp_path).read('a') is None and 'are damaged or cannot be read' in warnings_of.pop()
+    FeatureCache(tmp_path).get('a', lambda: made)
+    assert equal(FeatureCache(tmp_path).read('a'), made)
+
+
+def test_a_cache_that_cannot_be_written_ends_no_evaluation(tmp_path, warnings_of):
+    """A file where the folder should be; the disk may also be full or mounted for reading."""
+    (tmp_path / 'file').touch()
+    made = FeatureSet({'V': torch.ones(2, 2)}, {'gt_label': torch.arange(2)})
+    for folder in (tmp_path / 'file', tmp_path / 'file/cache', Path('/dev/null')):
+        assert FeatureCache(folder).get('a', lambda: made) is made
+        assert warnings_of.pop().startswith(f'The cache {folder} cannot be written: ')
+    assert not warnings_of
+
+
+def test_a_full_disk_ends_no_evaluation(tmp_path, warnings_of, monkeypatch):
+    def full(content, path):
+        path.write_bytes(b'half')
+        raise RuntimeError('PytorchStreamWriter failed writing file data/0: file write failed')
+
+    monkeypatch.setattr(torch, 'save', full)
+    made = FeatureSet({'V': torch.ones(2, 2)}, {'gt_label': torch.arange(2)})
+    assert FeatureCache(tmp_path).get('a', lambda: made) is made
+    assert 'file write failed. The evaluation goes on' in warnings_of.pop()
+    assert not list(tmp_path.iterdir()), 'no half of a file is left'
 
 
 def test_a_second_run_extracts_nothing_and_gives_the_same(build_runner, tmp_path, monkeypatch):

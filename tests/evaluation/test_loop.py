@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from looc_mm.evaluation import Protocol, Score, source
+from looc_mm.evaluation.unwritable import writable_folder
 from looc_mm.registry import PROTOCOLS
 
 LINEAR, ROTATION = dict(type='LinearProbe', label='gt_label'), dict(type='RotationProbe')
@@ -52,6 +53,27 @@ def test_an_unreadable_file_of_results_costs_no_evaluation(build_runner, tmp_pat
     monkeypatch.setattr(source, 'extract', None)
     with pytest.raises(ValueError, match='results.json cannot be read as JSON'):
         build_runner(protocols=[LINEAR]).test()
+
+
+def test_results_that_cannot_be_written_end_no_evaluation(build_runner, tmp_path, warnings_of, capsys):
+    metrics = build_runner(protocols=[LINEAR]).test()
+    (tmp_path / 'results.json').unlink()
+    runner = build_runner(protocols=[LINEAR])
+    runner._work_dir = '/dev/null'
+    assert runner.test() == metrics
+    assert warnings_of.pop().startswith('/dev/null/results.json or a figure beside it cannot be written: ')
+    assert f'{metrics["linear/fake/top1"]:.2f}' in capsys.readouterr().out and not (tmp_path / 'results.json').exists()
+
+
+def test_a_work_dir_that_cannot_be_written_is_replaced(tmp_path, warnings_of):
+    assert writable_folder(tmp_path / 'a/b') == tmp_path / 'a/b' and not list((tmp_path / 'a/b').iterdir())
+    assert not warnings_of
+    other = writable_folder('/dev/null/a')
+    assert other.is_dir() and not list(other.iterdir())
+    assert re.fullmatch(
+        rf'The folder /dev/null/a cannot be written: .*Logs and results go to {other}.*', warnings_of[0]
+    )
+    other.rmdir()
 
 
 @pytest.mark.parametrize('value, ci', [(float('nan'), None), (1.0, float('inf'))])

@@ -147,10 +147,30 @@ def test_lower_bound_solves_wilsons_equation():
         ({'others': (0.5, 10), 'P': (0.60, 1000)}, 'learning'),
         ({'others': (0.5, 10), 'P': (0.60, 50)}, 'not yet'),
         ({'others': (0.5, 10)}, None),
+        ({'others': (0.0, 10), 'pos': (0.0, 10)}, 'collapsed'),
+        ({'others': (0.5, 10), 'pos': (0.4, 10), 'P': (0.9, 1000)}, 'collapsed'),
+        ({'others': (0.5, 10), 'pos': (0.51, 10), 'P': (0.9, 1000)}, 'learning'),
     ],
 )
 def test_a_word_for_a_space(figures, word):
     assert space_state(figures) == word
+
+
+def test_weights_of_zero_are_collapsed_by_name():
+    """The loss is log K then, and no embedding has a direction."""
+    model = build()
+    with torch.no_grad():
+        for heads in (model.neck.heads, model.key_heads):
+            heads['color'][2].weight.zero_()
+            heads['color'][2].bias.zero_()
+    model.momentum = 1.0
+    for _ in range(40):
+        model.loss(views(model))
+    model.figures.read()
+    model.loss(views(model))
+    read = model.figures.read()
+    assert read['color']['pos'][0] == read['color']['others'][0] == 0
+    assert space_state(read['color']) == 'collapsed' != space_state(read['rotation'])
 
 
 def test_a_constant_head_is_collapsed_and_the_others_are_not():
