@@ -13,7 +13,7 @@ from torch import Tensor
 
 COLLAPSED, NOT_YET, LEARNING = 'collapsed', 'not yet', 'learning'
 ONE_POINT = 0.95  # mean similarity to other images beyond which a space has collapsed
-NO_NEARER = 1e-3  # similarity by which a positive is nearer than other images, at least, unless the space has collapsed
+SAME = 1e-4  # difference between the similarities to the positive and to other images, at most, in a collapsed space
 TOLD_APART = 0.55  # what P must exceed, with 95 % confidence
 
 
@@ -114,12 +114,12 @@ def space_state(figures: Mapping[str, tuple[float, int]]) -> str | None:
         figures: {figure: (mean, number of values)}, see :class:`SpaceFigures`.
 
     Returns:
-        'collapsed' if the similarity to other images is above 0.95, or not below that to the positive (all embeddings
-        are zero then, or noise); 'not yet' if the lower 95 % bound of P (Wilson's
-        interval) is at most 0.55; else 'learning'. None where P is not known.
+        'collapsed' if the similarity to other images is above 0.95, or the same as to the positive, as for embeddings
+        of zeros; 'not yet' if the lower 95 % bound of P (Wilson's interval) is at most 0.55; else 'learning'. None
+        where P is not known.
     """
     others, positive = (figures.get(name, (None, 0))[0] for name in ('others', 'pos'))
-    if others is not None and (others > ONE_POINT or (positive is not None and positive - others < NO_NEARER)):
+    if others is not None and (others > ONE_POINT or (positive is not None and abs(positive - others) < SAME)):
         return COLLAPSED
     if 'P' not in figures:
         return None

@@ -148,7 +148,7 @@ def test_lower_bound_solves_wilsons_equation():
         ({'others': (0.5, 10), 'P': (0.60, 50)}, 'not yet'),
         ({'others': (0.5, 10)}, None),
         ({'others': (0.0, 10), 'pos': (0.0, 10)}, 'collapsed'),
-        ({'others': (0.5, 10), 'pos': (0.4, 10), 'P': (0.9, 1000)}, 'collapsed'),
+        ({'others': (0.5, 10), 'pos': (0.5, 10), 'P': (0.9, 1000)}, 'collapsed'),
         ({'others': (0.5, 10), 'pos': (0.51, 10), 'P': (0.9, 1000)}, 'learning'),
     ],
 )
