@@ -17,6 +17,7 @@ ORDER = [
     'configs',
     'files',
     'whole',
+    'untrusted',
     'stop',
     'launcher',
     'results',

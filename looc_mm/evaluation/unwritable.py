@@ -1,4 +1,4 @@
-"""Files that cannot be written end no evaluation: the values are printed, and a warning says what is missing."""
+"""Files that cannot be written end no evaluation: the values are printed, and a warning names what is missing."""
 
 import logging
 import tempfile
