@@ -1,14 +1,23 @@
 """A training that is stopped anywhere and resumed is the training that was not stopped."""
 
 import copy
+import os
+import signal
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 
+from looc_mm.engine import QuietRunner
 from looc_mm.stop import TrainingStoppedError, catch_signals
+
+from ..test_export import NARROW, config
+
+REPO = Path(__file__).parents[2]
 
 ITERATIONS = {'default_hooks__checkpoint__by_epoch': False, 'default_hooks__checkpoint__interval': 5}
 
@@ -167,3 +176,36 @@ def test_epochs_of_another_length_are_refused(build_runner, options):
     train(build_runner, train_cfg__max_epochs=2)
     with pytest.raises(ValueError, match='4 iterations an epoch.*with the same.*load_from'):
         train(build_runner, resume=True, **options)
+
+
+def test_views_and_queues_of_looc_are_those_of_the_training_that_was_not_stopped(tmp_path):
+    """Two epochs of two steps, stopped in the middle of the second."""
+    model = config(NARROW, 64)
+    model['neck']['queue_len'] = 8
+
+    class Interrupt(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    def build(work_dir, resume=False):
+        cfg = Config.fromfile(REPO / 'configs/looc/looc_factors.py')
+        small = dict(num_workers=0, persistent_workers=False, batch_size=4, dataset=dict(length=8))
+        cfg.merge_from_dict(dict(train_dataloader=small, train_cfg=dict(max_epochs=2)))
+        cfg.model = model
+        cfg.update(work_dir=str(tmp_path / work_dir), experiment_name=uuid4().hex, resume=resume, launcher='none')
+        return QuietRunner.from_cfg(cfg)
+
+    whole = build('whole')
+    whole.train()
+    stopped = build('parts')
+    stopped.register_hook(Interrupt())
+    with pytest.raises(TrainingStoppedError, match='after iteration 3 of 4'), catch_signals():
+        stopped.train()
+    resumed = build('parts', resume=True)
+    resumed.train()
+    assert resumed.iter == 4
+    expected, found = whole.model.state_dict(), resumed.model.state_dict()
+    assert expected.keys() == found.keys() and any('queue' in name for name in expected)
+    for name, value in expected.items():
+        assert torch.equal(value, found[name]), name
