@@ -164,7 +164,7 @@ def _labels(parts: Sequence[Component]) -> Iterator[Problem]:
     for dataset in datasets:
         if not dataset.kind.__module__.startswith('looc_mm.') or dataset.kind.__name__ == 'CanvasShards':
             continue
-        allowed = sorted({'gt_label', *dataset.kind.METAINFO} - {'classes'})
+        allowed = sorted({'gt_label', *dataset.kind.METAINFO, *getattr(dataset.kind, 'NUMBERS', ())} - {'classes'})
         steps = dataset.config.get('pipeline')
         for index, step in enumerate(steps if isinstance(steps, list | tuple) else ()):
             keys = step.get('label_keys', ()) if isinstance(step, Mapping) and step.get('type') == 'PackCanvas' else ()

@@ -66,6 +66,8 @@ class Factors(BaseDataset):
     """
 
     METAINFO = {'shape': tuple(SHAPES), 'color': tuple(COLORS), 'texture': TEXTURES}
+    #: The labels that are numbers.
+    NUMBERS = ('x', 'y', 'size', 'angle')
 
     published: ClassVar[Any] = 'it has no files, and as many pictures as a config asks for'
 
@@ -124,7 +126,8 @@ class Factors(BaseDataset):
         place = draw_place(rng)
         outline = place_outline(labels['shape'], 1, place)
         x, y = (outline.min(0) + outline.max(0)).astype(float) / 2
-        numbers = {'x': float(x), 'y': float(y), 'size': place.scale, 'angle': float(np.rad2deg(place.tilt))}
+        values = (float(x), float(y), place.scale, float(np.rad2deg(place.tilt)))
+        numbers = dict(zip(self.NUMBERS, values, strict=True))
         return {**info, **labels, **numbers, 'img': draw(rng, self.size, **labels, place=place)}
 
 
