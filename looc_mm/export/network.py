@@ -292,7 +292,7 @@ def random_pictures(model: nn.Module, size: int, batch: int) -> Tensor:
     return _normalise(model, noise)
 
 
-def check_numbers(own: Tensor, other: Tensor, who: str, remedy: str) -> float:
+def check_numbers(own: Tensor, other: Tensor, who: str, remedy: str, tolerance: float = TOLERANCE) -> float:
     """Compare two results, each difference relative to the feature plus the root mean square of all features.
 
     So large features may differ by more, as rounding errors grow with them, and small features beside a large one
@@ -303,6 +303,7 @@ def check_numbers(own: Tensor, other: Tensor, who: str, remedy: str) -> float:
         other: The exported network's.
         who: Name of the exported network, for the error.
         remedy: What to do, for the error.
+        tolerance: The largest relative difference.
 
     Returns:
         The largest absolute difference.
@@ -314,9 +315,9 @@ def check_numbers(own: Tensor, other: Tensor, who: str, remedy: str) -> float:
     size = own.abs() + own.square().mean().sqrt()
     difference = (own - other).abs()
     relative = float((difference / size.clamp_min(torch.finfo().tiny)).max())
-    if not relative <= TOLERANCE:
+    if not relative <= tolerance:
         raise ValueError(
-            f'{who} gives other numbers than the model, by {relative:.2e} of their size where {TOLERANCE:.0e} is '
+            f'{who} gives other numbers than the model, by {relative:.2e} of their size where {tolerance:.0e} is '
             f'allowed: nothing was written. {remedy}'
         )
     return float(difference.max())
