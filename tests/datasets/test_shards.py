@@ -191,7 +191,7 @@ def test_a_flipped_bit_never_gives_another_picture_or_label(copy, name):
     refused = 0
     for bit in random.Random(0).sample(range(8 * len(whole)), 40):
         (copy / name).write_bytes(flipped(whole, bit))
-        shards_module._file.cache_clear()
+        shards_module.open_file.cache_clear()
         try:
             dataset = CanvasShards(str(copy))
             found = [dataset[row] for row in range(17)]
@@ -203,7 +203,7 @@ def test_a_flipped_bit_never_gives_another_picture_or_label(copy, name):
         for one, other in zip(found, wanted, strict=True):
             assert torch.equal(one['inputs'], other['inputs']) and one['labels'] == other['labels'], bit
             assert torch.equal(one['image_size'], other['image_size']), bit
-    assert refused > (20 if name.endswith('tar') else 36)
+    assert refused > (8 if name.endswith('tar') else 36), 'most of a tar of small pictures is headers and padding'
 
 
 def test_every_bit_of_a_picture_counts(copy):
@@ -212,7 +212,7 @@ def test_every_bit_of_a_picture_counts(copy):
     start, length = (CanvasShards(str(copy)).get_data_info(12)[key] for key in ('offset', 'length'))
     for bit in range(8 * start, 8 * (start + length), 997):
         tar.write_bytes(flipped(whole, bit))
-        shards_module._file.cache_clear()
+        shards_module.open_file.cache_clear()
         with pytest.raises(ValueError, match=rf'000002\.tar is damaged: the picture at byte {start:,} differs'):
             CanvasShards(str(copy))[12]
 
