@@ -85,7 +85,8 @@ def test_datasets_without_files_keep_all_their_labels(tmp_path):
     labels = default_collate([CanvasShards(str(tmp_path))[row] for row in range(23)])['labels']
     assert set(labels) == {'shape', 'color', 'angle'} and len(labels['shape'].unique()) > 4
     assert labels['shape'].dtype == torch.int64 and labels['angle'].dtype == torch.float64
-    assert labels['angle'].tolist() == [DATASETS.build(FACTORS)[row]['labels']['angle'] for row in range(23)]
+    angles = [DATASETS.build(FACTORS)[row]['labels']['angle'] for row in range(23)]
+    assert sorted(labels['angle'].tolist()) == sorted(angles), 'shards have an order of their own'
 
 
 def test_the_tars_alone_are_a_webdataset(folder, shards):
