@@ -29,7 +29,7 @@ from tqdm import tqdm
 from looc_mm.checkpoint import read_checkpoint
 from looc_mm.datasets import CanvasShards
 from looc_mm.datasets.pack import pack_canvases
-from looc_mm.datasets.shards import _file
+from looc_mm.datasets.shards import open_file
 from looc_mm.evaluation import FeatureSet
 from looc_mm.evaluation.cache import FeatureCache
 
@@ -111,7 +111,7 @@ def shards(folder: Path, tries: int) -> Counter[str]:
     pack_canvases(dict(type='Factors', length=30, size=64, pipeline=pipeline), folder, per_shard=10)
 
     def read() -> Any:
-        _file.cache_clear()
+        open_file.cache_clear()
         dataset = CanvasShards(str(folder))
         samples = [dataset[row] for row in range(len(dataset))]
         return [[each['inputs'].numpy(), *map(int, each['labels'].values())] for each in samples]

@@ -114,7 +114,7 @@ def test_an_interrupted_run_is_completed(run, tmp_path, photographs):
     process.wait()
     begun = {name: content for name, content in files(out).items() if name != 'canvases.json'}
     assert 5 <= len(list(out.glob('*.tar'))) < 60
-    with pytest.raises(FileNotFoundError, match='of 60 shards are missing or cut short'):
+    with pytest.raises(FileNotFoundError, match='of 60 shards are missing, cut short or damaged'):
         CanvasShards(str(out))
     told = run(folder, out, *chosen)
     made, finished = (int(part.split()[-1]) for part in (told.split(' shards made')[0], told.split(' were')[0]))
