@@ -36,13 +36,18 @@ def check_whole(path: str | Path) -> None:
     damage = damage_of(path)
     if damage is None:
         return
-    others = [each for each in numbered_checkpoints(path.parent) if each.resolve() != path.resolve()]
-    whole = next((each for each in others if _begins_as_zip(each) and damage_of(each) is None), None)
+    whole = newest_whole(path)
     found = f'; {whole} is the newest whole one beside it' if whole else ', if there is one'
     raise ValueError(
         f'{path} is damaged: {damage}. Its weights are not those of the training. Replace the file by a copy from '
         f'elsewhere, or use another checkpoint of the run{found}.'
     )
+
+
+def newest_whole(damaged: Path) -> Path | None:
+    """The checkpoint of the highest number beside a damaged one that is whole; None if there is none."""
+    others = [each for each in numbered_checkpoints(damaged.parent) if each.resolve() != damaged.resolve()]
+    return next((each for each in others if _begins_as_zip(each) and damage_of(each) is None), None)
 
 
 def damage_of(path: Path) -> str | None:

@@ -1,5 +1,6 @@
 """Checkpoints that hold plain values only, and that an interrupted run leaves whole."""
 
+import logging
 import os
 import time
 from collections import Counter, OrderedDict
@@ -11,7 +12,7 @@ import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.hooks.hook import DATA_BATCH
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
@@ -20,7 +21,7 @@ from looc_mm.files import atomic_write, last_checkpoint
 from looc_mm.registry import HOOKS
 from looc_mm.stop import TrainingStoppedError, requested
 from looc_mm.untrusted import tensor_bytes
-from looc_mm.whole import check_finite, check_whole, first_not_finite
+from looc_mm.whole import check_finite, check_whole, damage_of, first_not_finite, newest_whole
 
 from .agreement import Agreement
 from .loops import accumulated
@@ -112,7 +113,7 @@ class SafeCheckpointHook(CheckpointHook):
     (:func:`looc_mm.stop.catch_signals`); the next checkpoint replaces it.
 
     A file that a training starts from (``load_from``, ``--resume``) has to fit the model. A run that is resumed without
-    the name of a file goes on from the newest one in its own work dir.
+    the name of a file goes on from the newest one in its own work dir; if that is damaged, from the newest whole one.
 
     Args:
         minutes: The longest time without a checkpoint; None for no limit.
@@ -141,7 +142,7 @@ class SafeCheckpointHook(CheckpointHook):
 
         Raises:
             FileNotFoundError: The work dir names a last checkpoint, and it is in another folder.
-            ValueError: The file is damaged.
+            ValueError: The file is damaged, and it was named or there is no whole one beside it.
         """
         if runner._resume and runner._load_from is None:
             runner._load_from = self._newest(runner)
@@ -161,6 +162,13 @@ class SafeCheckpointHook(CheckpointHook):
         if found is None:
             runner.logger.info(f'{folder} holds no checkpoint to resume: the training begins at step 0.')
             return None
+        if (damage := damage_of(found)) and (whole := newest_whole(found)):
+            print_log(
+                f'{found} is damaged: {damage}. The training goes on from {whole}, the newest whole checkpoint.',
+                'current',
+                logging.WARNING,
+            )
+            return str(whole)
         return str(found)
 
     def before_train(self, runner: Runner) -> None:

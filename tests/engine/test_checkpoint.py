@@ -1,6 +1,7 @@
 import errno
 import re
 import shutil
+import zipfile
 from collections import Counter, OrderedDict
 from pathlib import Path
 from types import SimpleNamespace
@@ -183,19 +184,44 @@ def test_a_full_disk_names_the_folder_and_the_bytes(build_runner, monkeypatch):
     assert runner.work_dir in str(error.value) and 'epoch_1.pth' not in names(runner.work_dir)
 
 
-@pytest.mark.parametrize('options', [{'resume': True}, {'load_from': 'epoch_2.pth'}])
-@pytest.mark.parametrize('damage', ['flipped', 'truncated'])
-def test_a_training_does_not_start_from_a_damaged_file(build_runner, options, damage):
+def damage(path, how):
+    """Flip a bit of a tensor in a file, or cut its end off."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda each: each.file_size)
+        content[content.index(archive.read(largest))] ^= 1
+    path.write_bytes(content if how == 'flipped' else content[:-100])
+
+
+@pytest.mark.parametrize('how', ['flipped', 'truncated'])
+def test_a_training_does_not_start_from_a_damaged_file(build_runner, how):
     first = build_runner(train_cfg__max_epochs=2)
     first.train()
     path = Path(first.work_dir, 'epoch_2.pth')
-    content = bytearray(path.read_bytes())
-    content[content.index(first.model.linear.weight.detach().numpy().tobytes())] ^= 1
-    path.write_bytes(content if damage == 'flipped' else content[:-100])
-    if 'load_from' in options:
-        options = {'load_from': str(path)}
-    with pytest.raises(ValueError, match=r'epoch_2.pth is damaged: .*epoch_1.pth is the newest whole one'):
-        build_runner(**options).train()
+    damage(path, how)
+    for options in ({'load_from': str(path)}, {'load_from': str(path), 'resume': True}):
+        with pytest.raises(ValueError, match=r'epoch_2.pth is damaged: .*epoch_1.pth is the newest whole one'):
+            build_runner(**options).train()
+
+
+@pytest.mark.parametrize('how', ['flipped', 'truncated'])
+def test_a_resumed_training_goes_on_from_the_newest_whole_checkpoint(build_runner, how, capsys):
+    whole = build_runner()
+    whole.train()
+    damage(Path(whole.work_dir, 'epoch_3.pth'), how)
+    damage(Path(whole.work_dir, 'epoch_2.pth'), how)
+    resumed = build_runner(resume=True)
+    resumed.train()
+    message = r'epoch_3.pth is damaged: .* The training goes on from .*epoch_1.pth, the newest whole checkpoint'
+    assert re.search(message, ' '.join(capsys.readouterr().out.split()))
+    assert resumed.iter == whole.iter
+    for name, weight in whole.model.state_dict().items():
+        assert torch.equal(weight, resumed.model.state_dict()[name])
+    damage(Path(whole.work_dir, 'epoch_1.pth'), how)
+    damage(Path(whole.work_dir, 'epoch_2.pth'), how)
+    damage(Path(whole.work_dir, 'epoch_3.pth'), how)
+    with pytest.raises(ValueError, match=r'epoch_3.pth is damaged'):
+        build_runner(resume=True).train()
 
 
 @pytest.mark.parametrize('by_epoch', [True, False])
