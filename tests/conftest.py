@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # before torch: two threads on a busy small machine are slower
 
+import signal
 import sys
 from functools import partial
 
@@ -14,6 +15,12 @@ from sklearn.datasets import load_sample_images
 
 from looc_mm.augmentations import base
 from looc_mm.registry import REGISTRIES
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have Ctrl-C its usual effect: pytest-xdist ignores it, and a program ignores what its parent ignores."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope='session')

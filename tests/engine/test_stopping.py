@@ -37,7 +37,11 @@ def test_ctrl_c_in_a_terminal(toy_config, tmp_path, environment):
             assert process.poll() is None, process.stderr and process.stderr.read()
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=120)
+        try:
+            _, errors = process.communicate(timeout=120)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == STOPPED, errors
     assert '\nSIGINT: the training stops when a checkpoint is written' in errors
     last = Path((tmp_path / 'work/last_checkpoint').read_text())
