@@ -202,7 +202,7 @@ def test_monitor_reads_the_key_of_the_config(build, tmp_path):
     runner = build(allow_missing_classes=True)
     Config(dict(test_cfg=runner.cfg.test_cfg, test_dataloader=runner.cfg.test_dataloader)).dump(tmp_path / 'eval.py')
     hook = Monitor(str(tmp_path / 'eval.py'), interval=1)
-    hook.before_train(SimpleNamespace(model=FakeModel(), _load_from=None))
+    hook.before_train(SimpleNamespace(model=FakeModel(), _load_from=None, cfg=Config()))
     assert hook.loop.source.missing == {'train': [], 'test': ['a', 'c']}
 
 
