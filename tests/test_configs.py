@@ -124,7 +124,7 @@ def test_a_protocol_differs_from_linear_evaluation_by_itself(name):
     assert not list(differences(linear, config))
     types = [protocol['type'] for protocol in protocols]
     if name == 'linear_eval/factors.py':
-        assert types == ['LinearProbe', 'LinearProbe', 'LinearProbe', 'RotationProbe']
+        assert types == ['LinearProbe', 'LinearProbe', 'LinearProbe', 'RotationProbe', 'RegressionProbe']
     else:
         assert types == ['AugmentedLinearProbe' if augmented else PROTOCOL_OF[folder]]
 

@@ -74,7 +74,11 @@ def test_every_config_passes(name):
         (FACTORS, f'{CROP[:-1]}9.size=9', 'augmentations.9.size: got the index .9.; allowed: 0 to 4'),
         (FACTORS, 'model.momentum.value=1', 'model.momentum.value: .*Allowed: model.momentum=VALUE'),
         (FACTORS, 'train_dataloader.dataset.data_root=x', 'dataset.data_root: is unknown: Factors'),
-        (FACTORS, 'train_dataloader.dataset.pipeline.1.label_keys=[shapes]', 'label_keys: .*allowed: angle, color, gt_label'),
+        (
+            FACTORS,
+            'train_dataloader.dataset.pipeline.1.label_keys=[shapes]',
+            'label_keys: .*allowed: angle, color, gt_label',
+        ),
         (FACTORS, 'env_cfg.mp_cfg.mp_start_method=threads', 'mp_start_method: got .threads.; allowed here: .*spawn'),
         (LINEAR, 'test_cfg.protocols=[dict(type=KNNProbe)]', 'test_cfg.protocols: .*--protocols'),
         (LINEAR, 'test_cfg.protocols.0.sovler=sgd', "protocols.0.sovler: .*unknown options .'sovler'"),
