@@ -154,9 +154,9 @@ def dtype(path: Path) -> None:
 
 
 def importing(path: Path) -> None:
-    Path('evil_module.py').write_text('open("ran", "w")')
-    text = 'custom_imports = dict(imports=["evil_module"])\nmodel = dict(type="Evil")'
-    with_config(path, f'{text}\n__import__("evil_module")')
+    Path('hostile_module.py').write_text('open("ran", "w")')
+    text = 'custom_imports = dict(imports=["hostile_module"])\nmodel = dict(type="Evil")'
+    with_config(path, f'{text}\n__import__("hostile_module")')
 
 
 def base(path: Path) -> None:
@@ -265,7 +265,7 @@ def bounded(tmp_path, monkeypatch):
     yield tmp_path / 'epoch_1.pth'
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     assert not list(tmp_path.rglob('ran')) and not (tmp_path.parent / 'ran').exists()
-    assert 'evil_module' not in sys.modules
+    assert 'hostile_module' not in sys.modules
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='/proc, and limits of memory')

@@ -99,7 +99,11 @@ OBJECTS: dict[str, Callable[[], dict[str, Any]]] = {
     'AutocastOptimWrapper': lambda: dict(optimizer=torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)),
 }
 #: Built elsewhere, and where.
-ELSEWHERE = {'FrozenFeatureLoop': 'it needs a runner: tests/evaluation/test_loop.py'}
+ELSEWHERE = {
+    'FrozenFeatureLoop': 'it needs a runner: tests/evaluation/test_loop.py',
+    'EpochBasedTrainLoop': 'it needs a runner: tests/engine/test_loops.py',
+    'IterBasedTrainLoop': 'it needs a runner: tests/engine/test_loops.py',
+}
 
 
 def plain_arguments(name: str, kind: Callable[..., Any], folder: Path) -> dict[str, Any]:
@@ -135,6 +139,8 @@ def config_of_method(name: str) -> Path:
 def build(registry: str, config: dict[str, Any]) -> Any:
     if config['type'] in ('FromKornia', 'FromAlbumentations'):
         pytest.importorskip(config['type'].removeprefix('From').lower())
+    if config['type'] == 'HuggingFaceDataset':
+        pytest.importorskip('datasets')
     objects = OBJECTS.get(config['type'], dict)()
     return REGISTRIES[registry].build(copy.deepcopy(config), **({'default_args': objects} if objects else {}))
 

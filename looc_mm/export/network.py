@@ -292,7 +292,7 @@ def random_pictures(model: nn.Module, size: int, batch: int) -> Tensor:
     return _normalise(model, noise)
 
 
-def check_numbers(own: Tensor, other: Tensor, who: str, remedy: str, tolerance: float = TOLERANCE) -> float:
+def check_numbers(own: Tensor, other: Tensor, who: str, remedy: str, tolerance: float | None = None) -> float:
     """Compare two results, each difference relative to the feature plus the root mean square of all features.
 
     So large features may differ by more, as rounding errors grow with them, and small features beside a large one
@@ -303,7 +303,7 @@ def check_numbers(own: Tensor, other: Tensor, who: str, remedy: str, tolerance: 
         other: The exported network's.
         who: Name of the exported network, for the error.
         remedy: What to do, for the error.
-        tolerance: The largest relative difference.
+        tolerance: The largest relative difference that is allowed; None for :data:`TOLERANCE`.
 
     Returns:
         The largest absolute difference.
@@ -312,6 +312,7 @@ def check_numbers(own: Tensor, other: Tensor, who: str, remedy: str, tolerance: 
         ValueError: A relative difference is larger than the tolerance, or no number.
     """
     own, other = own.float().cpu(), other.float().cpu()
+    tolerance = TOLERANCE if tolerance is None else tolerance
     size = own.abs() + own.square().mean().sqrt()
     difference = (own - other).abs()
     relative = float((difference / size.clamp_min(torch.finfo().tiny)).max())
