@@ -94,12 +94,8 @@ def test_trains_and_evaluates_by_name(installed, tmp_path):
     small = [f'{loader}.{option}' for loader in LOADERS for option in ('dataset.length=64', 'num_workers=0')]
     run('-m', 'looc_mm', 'test', 'linear_eval/factors', checkpoint, '--cfg-options', *small, **here)
     (results,) = tmp_path.glob('work_dirs/linear_eval/factors/*/results.json')
-    assert {record.get('factor') for record in json.loads(results.read_text())} == {
-        'shape',
-        'color',
-        'texture',
-        'rotation',
-    }
+    factors = {record.get('factor') for record in json.loads(results.read_text())}
+    assert factors == {'shape', 'color', 'texture', 'rotation', 'x', 'y', 'size', 'angle'}
 
 
 @pytest.mark.slow
