@@ -156,7 +156,8 @@ def test_two_processes_resume_and_evaluate(tmp_path):
         *evaluate,
     )
     records = json.loads((tmp_path / 'probe/results.json').read_text())
-    assert {record.get('factor') for record in records} == {'shape', 'color', 'texture', 'rotation'}
+    factors = {'shape', 'color', 'texture', 'rotation', 'x', 'y', 'size', 'angle'}
+    assert {record.get('factor') for record in records} == factors
 
     message = run(
         *launch,
