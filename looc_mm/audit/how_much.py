@@ -10,62 +10,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from looc_mm.evaluation.ridge import fit_ridge
+
 from .tell import Value, interval
 
 STRENGTHS = 5
-#: Ridge strengths that are tried, for standardised features.
-ALPHAS = tuple(10.0**power for power in range(-1, 7))
 #: More targets, as a convolution's kernel has, are no few numbers that a person would ask for.
 MOST_TARGETS = 16
 LEAST_PAIRS = 20  # of a target on each side
-
-
-class Ridge(NamedTuple):
-    """A fitted regression: ``x @ weight + bias``, and the chosen strength."""
-
-    weight: Tensor
-    bias: Tensor
-    alpha: float
-
-    def predict(self, x: Tensor) -> Tensor:
-        """(N,) of (N, C)."""
-        return x.double() @ self.weight + self.bias
-
-
-def fit_ridge(x: Tensor, y: Tensor, alphas: Sequence[float] = ALPHAS) -> Ridge:
-    """Ridge regression with an intercept; its strength has the least squared error when each row is left out in turn.
-
-    The errors of rows that are left out have a closed form: residual / (1 - leverage).
-
-    Args:
-        x: (N, C); each picture has one row, so that the rows of the others are other pictures.
-        y: (N,).
-        alphas: Strengths to choose from.
-    """
-    x, y = x.double(), y.double()
-    mean, middle = x.mean(0), y.mean()
-    centred, target = x - mean, y - middle
-    if x.shape[1] <= len(x):
-        squares, basis = torch.linalg.eigh(centred.T @ centred)
-        scores = centred @ basis  # N x C, orthogonal columns
-    else:
-        squares, basis = torch.linalg.eigh(centred @ centred.T)
-        squares = squares.clamp_min(0)
-        scores = basis * squares.sqrt()
-    squares = squares.clamp_min(0)
-    along = scores.T @ target
-    errors, fits = [], []
-    for alpha in alphas:
-        coefficients = along / (squares + alpha)
-        leverage = 1 / len(x) + (scores.square() / (squares + alpha)).sum(1)
-        errors.append(((target - scores @ coefficients) / (1 - leverage).clamp_min(1e-9)).square().mean().item())
-        fits.append(coefficients)
-    best = min(range(len(alphas)), key=errors.__getitem__)
-    if x.shape[1] <= len(x):
-        weight = basis @ fits[best]
-    else:  # scores = centred @ (centred.T @ basis / sqrt(squares))
-        weight = centred.T @ (basis @ (fits[best] / squares.clamp_min(1e-30).sqrt() * (squares > 0)))
-    return Ridge(weight, middle - mean @ weight, alphas[best])
 
 
 class Prediction(NamedTuple):
@@ -95,7 +47,7 @@ def predict(x: Tensor, y: Tensor, visible: Tensor, train: Tensor, test: Tensor) 
         values = [y[rows, column] for rows in (fit, held)]
         if min(map(len, values)) < LEAST_PAIRS or not all(each.std() > 1e-9 for each in values):
             continue
-        found.append(Prediction(fit_ridge(x[fit], values[0]).predict(x[held]), values[1], held))
+        found.append(Prediction(fit_ridge(x[fit], values[0], standardise=False).predict(x[held]), values[1], held))
     return found, y.shape[1] - len(found)
 
 

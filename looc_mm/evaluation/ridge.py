@@ -34,8 +34,10 @@ class Ridge(NamedTuple):
         return x.to(self.weight) @ self.weight + self.bias
 
 
-def fit_ridge(x: Tensor, y: Tensor, groups: Tensor | None = None, alphas: Sequence[float] = ALPHAS) -> Ridge:
-    """Ridge regression with an intercept, on standardised features.
+def fit_ridge(
+    x: Tensor, y: Tensor, groups: Tensor | None = None, alphas: Sequence[float] = ALPHAS, standardise: bool = True
+) -> Ridge:
+    """Ridge regression with an intercept.
 
     The strength has the least squared error where each group of pictures is left out in turn. These errors have a
     closed form: (I - H)^-1 e for the rows of the group, with the hat matrix H and the residuals e of all pictures.
@@ -45,26 +47,41 @@ def fit_ridge(x: Tensor, y: Tensor, groups: Tensor | None = None, alphas: Sequen
         y: (N,).
         groups: (N,) int64; None: each picture is a group.
         alphas: Strengths to choose from.
+        standardise: Whether the features are divided by their deviations; if not, they are taken as they are.
     """
     x, y = x.double(), y.to(x.device).double()
-    std, mean = torch.std_mean(x, 0, correction=0)
-    std = torch.where(std > 1e-6 * mean.abs(), std, torch.inf)  # a dead channel has no weight
-    z, middle = (x - mean) / std, y.mean()
-    left, sizes, right = torch.linalg.svd(z, full_matrices=False)  # N x r, r, r x C
-    along, squares = left.T @ (y - middle), sizes.square()
+    mean, middle = x.mean(0), y.mean()
+    std = torch.ones_like(mean)
+    if standardise:
+        std = x.std(0, correction=0)
+        std = torch.where(std > 1e-6 * mean.abs(), std, torch.inf)  # a dead channel has no weight
+    z, target = (x - mean) / std, y - middle
+    if x.shape[1] <= len(x):
+        squares, basis = torch.linalg.eigh(z.T @ z)
+        scores = z @ basis  # N x C, orthogonal columns
+    else:
+        squares, basis = torch.linalg.eigh(z @ z.T)
+        scores = basis * squares.clamp_min(0).sqrt()
+    squares = squares.clamp_min(0)
+    along = scores.T @ target
     together = [] if groups is None else several(groups)
-    errors = []
+    errors, fits = [], []
     for alpha in alphas:
-        shrunk = squares / (squares + alpha)
-        residual = y - middle - left @ (shrunk * along)
-        leverage = 1 / len(x) + (left.square() * shrunk).sum(1)
+        coefficients = along / (squares + alpha)
+        residual = target - scores @ coefficients
+        leverage = 1 / len(x) + (scores.square() / (squares + alpha)).sum(1)
         error = residual / (1 - leverage).clamp_min(1e-9)
         for rows in together:
-            hat = 1 / len(x) + (left[rows] * shrunk) @ left[rows].T
+            hat = 1 / len(x) + (scores[rows] / (squares + alpha)) @ scores[rows].T
             error[rows] = torch.linalg.solve(torch.eye(len(rows)).to(hat) - hat, residual[rows])
         errors.append(error.square().mean().item())
+        fits.append(coefficients)
     best = min(range(len(alphas)), key=errors.__getitem__)
-    weight = right.T @ (sizes / (squares + alphas[best]) * along) / std
+    if x.shape[1] <= len(x):
+        weight = basis @ fits[best]
+    else:  # scores = z @ (z.T @ basis / sqrt(squares))
+        weight = z.T @ (basis @ (fits[best] / squares.clamp_min(1e-30).sqrt() * (squares > 0)))
+    weight = weight / std
     return Ridge(weight, middle - mean @ weight, alphas[best], errors[best])
 
 

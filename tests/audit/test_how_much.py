@@ -8,6 +8,7 @@ from sklearn.metrics import r2_score
 
 from looc_mm.audit import how_much, tell
 from looc_mm.audit.whitened import RIDGE, whitened_cosine, whitening
+from looc_mm.evaluation.ridge import ALPHAS, fit_ridge
 
 
 def data(count, width, seed=0):
@@ -21,7 +22,7 @@ def data(count, width, seed=0):
 @pytest.mark.parametrize('alpha', [0.1, 100.0])
 def test_ridge_is_that_of_scikit_learn(width, alpha):
     x, y = data(60, width)
-    got = how_much.fit_ridge(x[:40], y[:40], [alpha])
+    got = fit_ridge(x[:40], y[:40], alphas=[alpha], standardise=False)
     expected = Ridge(alpha).fit(x[:40].numpy(), y[:40].numpy())
     assert np.allclose(got.predict(x[40:]), expected.predict(x[40:].numpy()), atol=1e-8)
     assert np.allclose(got.weight, expected.coef_, atol=1e-8)
@@ -32,14 +33,14 @@ def test_the_strength_has_the_least_error_of_rows_left_out(width):
     """By fits without each row, and by scikit-learn's cross-validation."""
     x, y = data(60, width, seed=1)
     errors = []
-    for alpha in how_much.ALPHAS:
+    for alpha in ALPHAS:
         kept = [np.delete(np.arange(60), row) for row in range(60)]
         fits = [Ridge(alpha).fit(x.numpy()[rows], y.numpy()[rows]) for rows in kept]
         left = [fit.predict(x.numpy()[row : row + 1])[0] - y[row].item() for row, fit in enumerate(fits)]
         errors.append(np.square(left).mean())
-    got = how_much.fit_ridge(x, y)
-    assert got.alpha == how_much.ALPHAS[int(np.argmin(errors))]
-    assert got.alpha == RidgeCV(how_much.ALPHAS).fit(x.numpy(), y.numpy()).alpha_
+    got = fit_ridge(x, y, standardise=False)
+    assert got.alpha == ALPHAS[int(np.argmin(errors))]
+    assert got.alpha == RidgeCV(ALPHAS).fit(x.numpy(), y.numpy()).alpha_
 
 
 def test_r2_is_that_of_scikit_learn():
