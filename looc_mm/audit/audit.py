@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from tqdm import tqdm
 
 from looc_mm.augmentations import AtomicAugmentation
+from looc_mm.evaluation.bootstrap import resample
 from looc_mm.views import unit_range
 
 from . import how_much, tell
@@ -350,7 +351,7 @@ def measure(
     """
     fit, held = (rows[part.valid[rows]] for rows in (train, test))
     query, same, other, alone = (part.scaler(each) for each in (part.query, part.same, part.other, part.alone))
-    weights = tell.resample(len(held), torch.Generator().manual_seed(seed))
+    weights = resample(len(held), torch.Generator().manual_seed(seed), tell.RESAMPLES)
     probe = tell.fit_probe(query[fit], same[fit], other[fit])
     scores = [[score(query[held], each[held]) for each in (same, other)] for score in (
         tell.cosine_scores, lambda left, right: tell.probe_scores(probe, left, right)
@@ -378,7 +379,7 @@ def measure(
         left_out=int((~part.valid).sum()),
         cosine=cosine,
         probe=logistic,
-        hit=tell.mean_interval(hit, tell.resample(len(hit), draw)) if hit is not None and len(hit) else None,
+        hit=tell.mean_interval(hit, resample(len(hit), draw, tell.RESAMPLES)) if hit is not None and len(hit) else None,
         r2=how_much.r2(predictions, held, weights) if predictions else None,
         r2_by_strength=how_much.r2_by_strength(predictions) if predictions else [],
         targets_left_out=none,

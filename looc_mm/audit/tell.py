@@ -57,14 +57,6 @@ def auc(positive: Tensor, negative: Tensor) -> float:
     return ((ranks[:p].double().sum() - p * (p + 1) / 2) / (p * q)).item()
 
 
-def resample(count: int, generator: torch.Generator, resamples: int = RESAMPLES) -> Tensor:
-    """How often each picture is in each resample, (R, N) double."""
-    drawn = torch.randint(count, (resamples, count), generator=generator)
-    return torch.zeros(resamples, count, dtype=torch.double).scatter_add_(
-        1, drawn, torch.ones(resamples, count, dtype=torch.double)
-    )
-
-
 def interval(value: float, resampled: Tensor) -> Value:
     """A value and 1.96 standard deviations of its (R,) resamples on both sides."""
     half = Z95 * resampled.std().item()
@@ -77,7 +69,7 @@ def auc_interval(positive: Tensor, negative: Tensor, weights: Tensor) -> Value:
     Args:
         positive: (N,) scores.
         negative: (N,) scores.
-        weights: Of :func:`resample`.
+        weights: Of :func:`looc_mm.evaluation.bootstrap.resample`.
     """
     total = torch.zeros(len(weights), dtype=torch.double)
     for rows in torch.arange(len(positive)).split(CHUNK):

@@ -12,6 +12,13 @@ RESAMPLES = 2000
 CHUNK = 100
 
 
+def resample(count: int, generator: torch.Generator, resamples: int) -> Tensor:
+    """How often each of ``count`` pictures is in each resample, (R, count) double."""
+    drawn = torch.randint(count, (resamples, count), generator=generator)
+    ones = torch.ones(drawn.shape, dtype=torch.double)
+    return torch.zeros_like(ones).scatter_add_(1, drawn, ones)
+
+
 def resampled_totals(values: Tensor, groups: Tensor | None = None, seed: int = 0, resamples: int = RESAMPLES) -> Tensor:
     """The sums of values over each resample of G groups, drawn with replacement.
 
@@ -29,11 +36,9 @@ def resampled_totals(values: Tensor, groups: Tensor | None = None, seed: int = 0
         _, index = groups.cpu().unique(return_inverse=True)
         values = values.new_zeros(int(index.max()) + 1, values.shape[1]).index_add_(0, index, values)  # G x T
     draw = torch.Generator().manual_seed(seed)
-    totals = []
-    for start in range(0, resamples, CHUNK):
-        drawn = torch.randint(len(values), (min(CHUNK, resamples - start), len(values)), generator=draw)
-        ones = torch.ones(drawn.shape, dtype=torch.double)
-        totals.append(torch.zeros_like(ones).scatter_add_(1, drawn, ones) @ values)
+    totals = [
+        resample(len(values), draw, min(CHUNK, resamples - start)) @ values for start in range(0, resamples, CHUNK)
+    ]
     return torch.cat(totals)
 
 

@@ -8,6 +8,7 @@ from sklearn.metrics import r2_score
 
 from looc_mm.audit import how_much, tell
 from looc_mm.audit.whitened import RIDGE, whitened_cosine, whitening
+from looc_mm.evaluation.bootstrap import resample
 from looc_mm.evaluation.ridge import ALPHAS, fit_ridge
 
 
@@ -51,7 +52,7 @@ def test_r2_is_that_of_scikit_learn():
     visible[130, 0] = False
     predictions, left_out = how_much.predict(x, y, visible, train, test)
     expected = [r2_score(each.actual.numpy(), each.predicted.numpy()) for each in predictions]
-    weights = tell.resample(80, torch.Generator().manual_seed(0))
+    weights = resample(80, torch.Generator().manual_seed(0), tell.RESAMPLES)
     got = how_much.r2(predictions, test, weights)
     assert left_out == 0 and [len(each.rows) for each in predictions] == [79, 80] and expected[1] > 0.9
     assert got.value == pytest.approx(np.mean(expected), abs=1e-9)

@@ -5,6 +5,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from looc_mm.audit import tell
+from looc_mm.evaluation.bootstrap import resample
 
 
 def scores(seed, ties):
@@ -27,7 +28,7 @@ def test_auc_of_each_resample_by_repeating_pictures(monkeypatch):
     monkeypatch.setattr(tell, 'CHUNK', 7)
     draw = torch.Generator().manual_seed(3)
     positive, negative = (torch.randn(20, generator=draw).mul(2).round() for _ in range(2))
-    weights = tell.resample(20, draw, 15)
+    weights = resample(20, draw, 15)
     assert (weights.sum(1) == 20).all()
     loop = []
     for row in weights.long():
@@ -40,7 +41,7 @@ def test_auc_of_each_resample_by_repeating_pictures(monkeypatch):
 
 def test_interval_of_a_mean():
     values = torch.randn(4000, generator=torch.Generator().manual_seed(0))
-    got = tell.mean_interval(values, tell.resample(4000, torch.Generator().manual_seed(1)))
+    got = tell.mean_interval(values, resample(4000, torch.Generator().manual_seed(1), tell.RESAMPLES))
     assert got.value == pytest.approx(values.mean().item(), abs=1e-6)
     assert (got.high - got.low) / 2 == pytest.approx(1.96 * values.std().item() / 4000**0.5, rel=0.15)
 
