@@ -1,7 +1,7 @@
 """Pictures that are not 8-bit RGB: one entry of a config describes their channels, and everything else follows.
 
 Shapes
-    B  images in the batch        C  channels of a picture        S + 1  views
+    B  images in the batch        C  channels of a picture        H, W  a canvas
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,16 +9,14 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.dist import get_rank
 from torch import Tensor, nn
 
 from looc_mm.augmentations import StylizedTexture
 from looc_mm.augmentations.base import check_channels
 from looc_mm.datasets.channels import SETTINGS, Channels, Window, channel_settings
 from looc_mm.models import LeaveOneOutPreprocessor
-from looc_mm.randomness import step_generator
 from looc_mm.registry import MODELS
-from looc_mm.views import LeaveOneOutPipeline, unit_range
+from looc_mm.views import LeaveOneOutPipeline
 
 #: Transforms that decode files.
 LOADERS = ('LoadCanvas', 'LoadImageFromFile')
@@ -83,42 +81,15 @@ class MultiChannelPreprocessor(LeaveOneOutPreprocessor):
             )
         return torch.tensor(values, dtype=torch.float32).view(count, 1, 1)
 
-    def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Make the model's input, as :meth:`LeaveOneOutPreprocessor.forward` does of RGB.
-
-        Args:
-            data: ``inputs``: (B, C, H, W) canvases, uint8, or float32 in [0, 1]; ``image_size``: (B, 2) of the original
-                images (left out: the canvas's).
-            training: Whether to make views.
-
-        Returns:
-            ``inputs``: (S + 1, B, C, h, w) views, or the plain batch (B, C, H, W); ``table`` and ``extra`` as there.
-
-        Raises:
-            ValueError: The inputs are no such canvases.
-        """
-        canvas, count = data['inputs'], self.channels.count
+    def _check(self, canvas: Any) -> None:
+        """Refuse what is no batch (B, C, H, W) of canvases, uint8, or float32 in [0, 1]."""
+        count = self.channels.count
         if not isinstance(canvas, Tensor) or canvas.ndim != 4 or canvas.shape[1] != count:
             got = tuple(canvas.shape) if isinstance(canvas, Tensor) else f'{type(canvas).__name__} of {len(canvas)}'
             raise ValueError(
                 f'MultiChannelPreprocessor takes a batch (B, {count}, H, W) of canvases, {count} being in_channels, '
                 f'and got {got}. End the dataset pipeline by LoadCanvas(in_channels={count}) and PackCanvas.'
             )
-        with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
-            size = data.get('image_size', canvas.shape[-2:])
-            canvas = canvas.to(self.device, non_blocking=self._non_blocking)
-            if not training:
-                return {'inputs': self.normalise(unit_range(canvas))}
-            generator = step_generator(get_rank())
-            table = self.pipeline.sample(len(canvas), generator, size)
-            out: dict[str, Any] = {'inputs': self.normalise(self.pipeline.apply(canvas, table))}
-            if self.keep_table:
-                out['table'] = table
-            if self.extra is not None:
-                out['extra'] = self.normalise(
-                    self.extra.apply(canvas, self.extra.sample(len(canvas), generator, size))
-                )[0]
-            return out
 
 
 def channels_of(model: nn.Module) -> Channels | None:

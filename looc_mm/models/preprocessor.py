@@ -70,12 +70,7 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
             ValueError: If the inputs are no such canvases.
         """
         canvas = data['inputs']
-        if not isinstance(canvas, Tensor) or canvas.ndim != 4 or canvas.shape[1] != 3:
-            got = tuple(canvas.shape) if isinstance(canvas, Tensor) else f'{type(canvas).__name__} of {len(canvas)}'
-            raise ValueError(
-                f'LeaveOneOutPreprocessor takes one (B, 3, H, W) canvas batch and got {got}. End the dataset pipeline '
-                "by LoadCanvas and PackCanvas and set train_dataloader.collate_fn=dict(type='default_collate')."
-            )
+        self._check(canvas)
         # train_step preprocesses inside autocast; views want float32.
         with torch.no_grad(), torch.autocast(self.device.type, enabled=False):
             size = data.get('image_size', canvas.shape[-2:])
@@ -93,6 +88,15 @@ class LeaveOneOutPreprocessor(BaseDataPreprocessor):
                 table = self.extra.sample(len(canvas), generator, size)
                 kept['extra'] = self.normalise(self.extra.apply(canvas, table, candidates))[0]
             return {'inputs': views, **kept}
+
+    def _check(self, canvas: Any) -> None:
+        """Refuse what is no batch of canvases."""
+        if not isinstance(canvas, Tensor) or canvas.ndim != 4 or canvas.shape[1] != 3:
+            got = tuple(canvas.shape) if isinstance(canvas, Tensor) else f'{type(canvas).__name__} of {len(canvas)}'
+            raise ValueError(
+                f'LeaveOneOutPreprocessor takes one (B, 3, H, W) canvas batch and got {got}. End the dataset pipeline '
+                "by LoadCanvas and PackCanvas and set train_dataloader.collate_fn=dict(type='default_collate')."
+            )
 
     def normalise(self, images: Tensor) -> Tensor:
         """Subtract the mean and divide by the deviation, for (..., 3, h, w) images in [0, 1]."""
