@@ -49,6 +49,7 @@ class Checkpoint:
         epoch: Finished epochs; None if the file does not say it.
         states: Of every space how far the training got: 'learning', 'not yet' or 'collapsed'; empty if not known.
         trusted: Whether the file may run code.
+        meta: All that the file says of its training.
     """
 
     path: str
@@ -58,6 +59,7 @@ class Checkpoint:
     epoch: int | None = None
     trusted: bool = False
     states: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def model_config(self) -> dict[str, Any]:
@@ -126,6 +128,7 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> Checkpoint:
         epoch=epoch,
         trusted=trust,
         states=states,
+        meta=meta,
     )
 
 

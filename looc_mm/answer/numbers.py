@@ -19,8 +19,6 @@ from .result import aligned, shown_p
 from .trained import Trained
 from .values import read_values
 
-LABEL = 'gt_label'
-
 
 @dataclass(frozen=True)
 class NumberRow:

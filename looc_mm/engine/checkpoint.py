@@ -21,7 +21,7 @@ from looc_mm.files import atomic_write, last_checkpoint
 from looc_mm.registry import HOOKS
 from looc_mm.stop import TrainingStoppedError, requested
 from looc_mm.untrusted import tensor_bytes
-from looc_mm.whole import check_finite, check_whole, damage_of, first_not_finite, newest_whole
+from looc_mm.whole import check_finite, damage_of, first_not_finite, newest_whole
 
 from .agreement import Agreement
 from .loops import accumulated
@@ -133,22 +133,16 @@ class SafeCheckpointHook(CheckpointHook):
         self.wish = 0
 
     def before_run(self, runner: Runner) -> None:
-        """Finds the checkpoint that the training starts from, and makes sure that the file is not damaged.
-
-        The work dir of a run that is resumed may have been moved or copied.
+        """Finds the checkpoint that a resumed training starts from, in a work dir that may have been moved or copied.
 
         Args:
             runner: The runner of the training process.
 
         Raises:
             FileNotFoundError: The work dir names a last checkpoint, and it is in another folder.
-            ValueError: The file is damaged, and it was named or there is no whole one beside it.
         """
         if runner._resume and runner._load_from is None:
             runner._load_from = self._newest(runner)
-        path = runner._load_from
-        if path is not None and '://' not in path and Path(path).expanduser().is_file():
-            check_whole(path)
 
     @staticmethod
     def _newest(runner: Runner) -> str | None:

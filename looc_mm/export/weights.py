@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from looc_mm.checkpoint import build_model, find_checkpoint, load_weights, read_checkpoint, read_file
+from looc_mm.checkpoint import build_model, find_checkpoint, load_weights, read_checkpoint
 from looc_mm.files import atomic_write
 from looc_mm.models.representation import representation_state
 
@@ -37,7 +37,6 @@ def export_weights(checkpoint: str | Path, out: str | Path, trust: bool = False)
     needed = representation_state(model)
     # Copies, because a file holds the whole storage of a tensor that is a part of it.
     weights = {name: value.clone() for name, value in read.state_dict.items() if name in needed}
-    meta = read_file(path, trust)['meta']
     with atomic_write(out) as part:
-        torch.save({'state_dict': weights, 'meta': meta}, part)
+        torch.save({'state_dict': weights, 'meta': read.meta}, part)
     return {'before': path.stat().st_size, 'after': Path(out).stat().st_size}
