@@ -16,7 +16,7 @@ from looc_mm.multichannel import channels_of
 
 from .compare import conclude, wilson
 from .labelled import Labelled, hold_out, read_labelled
-from .result import NEIGHBOURS, SHOTS, Answer, Row, write
+from .result import NEIGHBOURS, SHOTS, Answer, Row, is_learnt, write
 from .trained import Trained
 
 LABEL = 'gt_label'
@@ -95,7 +95,7 @@ def answer(
                 few_shot_ci=few_shot.ci,
                 p=conclusion.p.get(name),
                 verdict=conclusion.verdicts.get(name),
-                learnt=not any(name.endswith(f'Z_{space}') for space in source.not_learnt),
+                learnt=is_learnt(name, source.not_learnt),
             )
         )
     result = Answer(

@@ -15,7 +15,7 @@ from looc_mm.evaluation.ridge import fit_ridge
 from looc_mm.files import atomic_write
 
 from .compare import ERRORS, conclude
-from .result import aligned, shown_p
+from .result import aligned, is_learnt, not_learnt_note, shown_p
 from .trained import Trained
 from .values import read_values
 
@@ -110,8 +110,7 @@ class Numbers:
             f'error: mean absolute error; the mean of the training pictures has {self.guess:.3g}. The p compare the '
             f'absolute errors with those of V on the same pictures.',
         ]
-        if self.not_learnt:
-            about.append(f'Not learnt by the end of the training: {", ".join(self.not_learnt)}.')
+        about += not_learnt_note(self.not_learnt)
         return '\n'.join([*about, '', *aligned([head, *lines]), '', self.sentence])
 
 
@@ -186,7 +185,7 @@ def answer_values(
                 error_interval=found.mae_interval,
                 p=conclusion.p.get(name),
                 verdict=conclusion.verdicts.get(name),
-                learnt=not any(name.endswith(f'Z_{space}') for space in source.not_learnt),
+                learnt=is_learnt(name, source.not_learnt),
             )
         )
     (column,) = data.classes

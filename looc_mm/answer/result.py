@@ -116,14 +116,23 @@ class Answer:
         if self.missing_classes:
             listed = ', '.join(self.missing_classes)
             about.append(f'{len(self.missing_classes)} classes lack pictures, and no score covers them: {listed}.')
-        if self.not_learnt:
-            about.append(f'Not learnt by the end of the training: {", ".join(self.not_learnt)}.')
+        about += not_learnt_note(self.not_learnt)
         return '\n'.join([*about, '', *aligned([head, *lines]), '', self.sentence])
 
 
 def shown_p(p: float | None, verdict: str | None) -> str:
     """An adjusted p and the verdict; nothing for V."""
     return '' if p is None else ('<0.001' if p < 0.001 else f'{p:.3f}') + f' {verdict}'
+
+
+def is_learnt(name: str, not_learnt: Sequence[str]) -> bool:
+    """Whether a representation is not the embedding of a space that was not learnt, as ``Z_color`` may be."""
+    return not any(name.endswith(f'Z_{space}') for space in not_learnt)
+
+
+def not_learnt_note(not_learnt: Sequence[str]) -> list[str]:
+    """A line with the spaces that were not learning when their training ended; none without such spaces."""
+    return [f'Not learnt by the end of the training: {", ".join(not_learnt)}.'] if not_learnt else []
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

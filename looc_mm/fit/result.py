@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from looc_mm.answer.result import aligned
+from looc_mm.answer.result import aligned, not_learnt_note
 from looc_mm.files import atomic_write
 
 from .choose import LEAST_GAIN, Scales, Step
@@ -84,8 +84,7 @@ class Fit:
             f'held-out pictures, {self.split}.',
             f'Checkpoint: {self.checkpoint}; views of {self.size} px.',
         ]
-        if self.not_learnt:
-            about.append(f'Not learnt by the end of the training: {", ".join(self.not_learnt)}.')
+        about += not_learnt_note(self.not_learnt)
         steps = [
             ['cross-validation inside the training pictures', 'loss', 'top-1'],
             *([shown(each.scales), f'{each.loss:.4f}', f'{each.top1:.1f}'] for each in self.steps),
